@@ -1,0 +1,1 @@
+"""Weights to verified graphs: the recipe that fills the model repository."""

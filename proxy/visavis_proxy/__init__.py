@@ -1,0 +1,1 @@
+"""The thin proxy: four vendors' JSON contracts in front of one engine."""

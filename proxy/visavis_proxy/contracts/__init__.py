@@ -1,0 +1,1 @@
+"""One room per vendor's document; no room knows another."""

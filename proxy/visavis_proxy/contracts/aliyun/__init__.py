@@ -1,0 +1,1 @@
+"""The room of Alibaba Cloud CompareFaces; ``route.router`` is its door."""

@@ -1,0 +1,1 @@
+"""The room of AWS FaceComparison; ``route.router`` is its door."""

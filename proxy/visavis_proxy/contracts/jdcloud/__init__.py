@@ -1,0 +1,1 @@
+"""The room of JD Cloud faceCompareV1; ``route.router`` is its door."""

@@ -1,0 +1,94 @@
+"""Settings of the proxy: read once, then passed.
+
+Every field can be set by an environment variable: ``VISAVIS_`` and its name in capitals; fields of a group are
+joined with two underscores (``VISAVIS_FETCH__MAX_BYTES``).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from visavis_proxy.contracts.aliyun.settings import AliyunSettings
+from visavis_proxy.contracts.aws.settings import AwsSettings
+from visavis_proxy.contracts.facepp.settings import FacePpSettings
+from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
+
+
+class FetchSettings(BaseModel):
+    """Pictures from elsewhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connect_timeout_s: float = Field(2.0, gt=0)
+    #: Name look-up, connection, redirects and body together; inside the contracts' ten seconds.
+    total_timeout_s: float = Field(6.0, gt=0)
+    max_redirects: int = Field(3, ge=0)
+    #: Inside networks that may be fetched from although their addresses are private.
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: At most so many fetches at once in one worker.
+    max_concurrent: int = Field(64, ge=1)
+
+
+class S3Settings(BaseModel):
+    """``s3://bucket/key`` pictures; off unless a bucket is named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    buckets: tuple[str, ...] = ()
+    endpoint_url: str | None = None
+    region: str | None = None
+
+
+class StateSettings(BaseModel):
+    """Where face tokens, nonces, rates and daily counts live."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: ``sqlite:///path`` or ``redis://host:port/0``; None: SQLite in the data directory.
+    url: SecretStr | None = None
+    #: Encrypts templates at rest: urlsafe base64 of 32 bytes; several, separated by commas, while one is being
+    #: replaced (the first encrypts). None: made at the first start, mode 0600, beside the database.
+    encryption_key: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """Everything the proxy can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VISAVIS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    #: The service's own address; what is safe by default depends on whether it is a loopback one.
+    host: str = "127.0.0.1"
+    port: int = 8080
+    #: Triton's gRPC address, ``host:port``.
+    triton: str = "127.0.0.1:8001"
+    #: Holds models.json (which models are loaded) and operating_points.json (their thresholds).
+    model_repository: Path = Path("model_repository")
+    credentials: Path | None = None
+    data_dir: Path | None = None
+    #: Longest that one picture may take in the engine.
+    engine_timeout_s: float = Field(8.0, gt=0)
+    #: Requests of one worker inside the engine at once; one more is answered with the contract's busy words.
+    max_in_flight: int = Field(128, ge=1)
+
+    fetch: FetchSettings = FetchSettings()
+    s3: S3Settings = S3Settings()
+    state: StateSettings = StateSettings()
+    facepp: FacePpSettings = FacePpSettings()
+    aliyun: AliyunSettings = AliyunSettings()
+    jdcloud: JdCloudSettings = JdCloudSettings()
+    aws: AwsSettings = AwsSettings()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}

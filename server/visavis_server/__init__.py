@@ -1,0 +1,1 @@
+"""One machine: starts the embedded Triton and the proxy; the ``visavis`` command."""
