@@ -1,0 +1,73 @@
+"""Five landmarks -> the standard 112x112 face. Knows no Triton.
+
+The template is the one that ArcFace (Deng et al., 2019) and all its descendants were trained on, SFace among them.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+#: float64 (2, 3): maps picture pixels to pixels of the aligned face.
+Transform = npt.NDArray[np.float64]
+
+SIZE = 112
+#: Pixels of the aligned face: the viewer's left eye, right eye, nose, left and right mouth corner.
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+_CENTRE = TEMPLATE.mean(axis=0)
+_TARGET = (TEMPLATE - _CENTRE) @ np.array([1, 1j])
+
+
+def similarity(landmarks: npt.NDArray[np.floating]) -> Transform:
+    """The least-squares similarity (rotation, scale, shift; no mirroring) from landmarks (5, 2) to the template.
+
+    With points as complex numbers it is ``w = a z + b``, and ``a`` has a closed form: the projection of the centred
+    target on the centred source. Landmarks that all fall on one point give a shift at scale 1.
+    """
+    points = np.asarray(landmarks, np.float64)
+    middle = points.mean(axis=0)
+    source = (points - middle) @ np.array([1, 1j])
+    spread = float(np.vdot(source, source).real)
+    a = np.vdot(source, _TARGET) / spread if spread > 1e-6 else 1 + 0j
+    if abs(a) < 1e-6:
+        a = 1 + 0j
+    turn = np.array([[a.real, -a.imag], [a.imag, a.real]])
+    return np.column_stack([turn, _CENTRE - turn @ middle])
+
+
+def scale_of(transform: Transform) -> float:
+    """Pixels of the aligned face per picture pixel: below 1 the face is shrunk, above 1 enlarged."""
+    return float(np.hypot(transform[0, 0], transform[1, 0]))
+
+
+def align(picture: Pixels, transform: Transform, size: int = SIZE) -> Pixels:
+    """Cut a face out of uint8 (h, w, 3): uint8 (size, size, 3), black beyond the picture's edge.
+
+    A face more than twice as large as the result is first shrunk by averaging, so that no pixel is skipped.
+    """
+    factor = int(1.0 / max(scale_of(transform), 1e-6) / (size / SIZE))
+    matrix = transform * (size / SIZE)
+    if factor >= 2:
+        picture, matrix = _shrink(picture, matrix, size, factor)
+    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _shrink(picture: Pixels, matrix: Transform, size: int, factor: int) -> tuple[Pixels, Transform]:
+    """The face's surroundings averaged over factor x factor pixels, and the transform from there."""
+    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], np.float64)
+    back = cv2.invertAffineTransform(matrix)
+    places = corners @ back.T
+    limit = np.array([picture.shape[1], picture.shape[0]])
+    low = np.clip(np.floor(places.min(axis=0)).astype(int) - 2 * factor, 0, limit - 1)
+    high = np.clip(np.ceil(places.max(axis=0)).astype(int) + 2 * factor, low + 1, limit)
+    width, height = np.maximum((high - low) // factor, 1)
+    part = picture[low[1] : high[1], low[0] : high[0]]
+    small = cv2.resize(part, (int(width), int(height)), interpolation=cv2.INTER_AREA)
+    # Pixel centres: x = low - 1/2 + ratio (x' + 1/2)
+    ratio = (high - low) / np.array([width, height])
+    grow = np.array([[ratio[0], 0, low[0] + (ratio[0] - 1) / 2], [0, ratio[1], low[1] + (ratio[1] - 1) / 2], [0, 0, 1]])
+    return small, matrix @ grow

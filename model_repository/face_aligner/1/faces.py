@@ -1,0 +1,80 @@
+"""From the detector's rows to aligned faces, in pixels of the upright original. Knows no Triton."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from alignment import SIZE, Pixels, Transform, align, scale_of, similarity
+from posture import sharpness
+
+Floats = npt.NDArray[np.float32]
+
+#: Sharpness of a face is measured at its own size, but not under this one (pixels of its aligned side).
+SMALLEST_MEASURED = 24
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How pixels of the original, of the picture at hand and of the detector's frame relate."""
+
+    width: float
+    height: float
+    picture_width: float
+    picture_height: float
+    left: float
+    top: float
+    scale_x: float
+    scale_y: float
+
+    def boxes(self, rows: Floats) -> Floats:
+        """Boxes (n, 4) of the frame as x, y, width, height of the original."""
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        return (rows / scale + np.array([self.left, self.top, 0, 0], np.float32)).astype(np.float32)
+
+    def points(self, rows: Floats) -> Floats:
+        """Points (n, 5, 2) of the frame in the original; a point is the middle of a pixel."""
+        scale = np.array([self.scale_x, self.scale_y], np.float32)
+        origin = np.array([self.left, self.top], np.float32)
+        return ((rows + 0.5) / scale - 0.5 + origin).astype(np.float32)
+
+    def transform(self, landmarks: Floats, picture: Pixels) -> Transform:
+        """The similarity from a picture of any size of the same original to the aligned face."""
+        shrink = np.array([picture.shape[1] / self.width, picture.shape[0] / self.height])
+        return similarity((landmarks.astype(np.float64) + 0.5) * shrink - 0.5)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the original has more pixels than the picture at hand."""
+        return self.picture_width < self.width
+
+
+def largest_first(boxes: Floats) -> npt.NDArray[np.intp]:
+    """Order of boxes (n, 4) by area."""
+    return np.argsort(-(boxes[:, 2] * boxes[:, 3]), kind="stable")
+
+
+def cut(
+    picture: Pixels, geometry: Geometry, landmarks: Floats, wanted: int, whole: Callable[[float], Pixels]
+) -> tuple[Pixels, Floats]:
+    """Align the first ``wanted`` faces and measure the sharpness of all: uint8 (wanted, 112, 112, 3), float32 (n,).
+
+    Where one of the wanted faces would have to be enlarged although the original has more pixels, ``whole(factor)``
+    is asked for a picture at least so many times as large.
+    """
+    transforms = [geometry.transform(points, picture) for points in landmarks]
+    enlarged = max((scale_of(t) for t in transforms[:wanted]), default=0.0)
+    if geometry.reduced and enlarged > 1.0:
+        picture = whole(enlarged)
+        transforms = [geometry.transform(points, picture) for points in landmarks]
+    faces = np.empty((wanted, SIZE, SIZE, 3), np.uint8)
+    sharp = np.empty(len(transforms), np.float32)
+    for row, transform in enumerate(transforms):
+        size = int(np.clip(SIZE / max(scale_of(transform), 1e-6), SMALLEST_MEASURED, SIZE))
+        face = align(picture, transform) if row < wanted or size == SIZE else None
+        if row < wanted:
+            faces[row] = face
+        sharp[row] = sharpness(face if size == SIZE else align(picture, transform, size))
+    return faces, sharp

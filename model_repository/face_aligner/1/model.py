@@ -1,0 +1,71 @@
+"""Triton's shell over faces.py: picture and detections in; aligned faces and what is known of each out."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+sys.path.insert(0, str(Path(__file__).parent))
+from faces import SIZE, Geometry, cut, largest_first
+from posture import pose
+
+
+def _decoding():
+    """The decoder's own module, for a face that needs more pixels than the reduced picture has."""
+    path = Path(__file__).parents[2] / "image_decoder" / "1" / "decoding.py"
+    spec = importlib.util.spec_from_file_location("decoding", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["decoding"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class TritonPythonModel:
+    """One process; several of them share the cores."""
+
+    def initialize(self, args):  # noqa: ARG002
+        """One thread: the instances share the cores."""
+        cv2.setNumThreads(1)
+        self.decoding = _decoding()
+
+    def execute(self, requests):
+        """Each request has its own answer."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+        tensors = self._align(given)
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
+
+    def _align(self, given):
+        geometry = Geometry(*(float(value) for value in given["geometry"]))
+        count = int(given["face_count"].reshape(-1)[0])
+        wanted = int(np.clip(given["max_faces"].reshape(-1)[0], 0, count))
+        boxes = geometry.boxes(given["boxes"].reshape(-1, 4)[:count])
+        order = largest_first(boxes)
+        landmarks = geometry.points(given["landmarks"].reshape(-1, 5, 2)[:count])[order]
+        faces, sharp = cut(given["picture"], geometry, landmarks, wanted, lambda factor: self._larger(given, factor))
+        return {
+            "faces": at_least_one(faces, (SIZE, SIZE, 3)),
+            "boxes": at_least_one(boxes[order], (4,)),
+            "landmarks": at_least_one(landmarks, (5, 2)),
+            "detection_scores": at_least_one(given["detection_scores"].reshape(-1)[:count][order], ()),
+            "pose": at_least_one(pose(landmarks), (3,)),
+            "sharpness": at_least_one(sharp, ()),
+            "image_size": np.array([geometry.width, geometry.height], np.int32),
+            "face_count": np.array([count, wanted], np.int32),
+        }
+
+    def _larger(self, given, factor):
+        """The whole picture again, at least ``factor`` times as large as the one at hand."""
+        data = given["image"].reshape(-1)[0]
+        header = self.decoding.read_header(data, sys.maxsize)  # the decoder has checked the size
+        return self.decoding.decode(data, header, max(given["picture"].shape[:2]) * factor)
+
+
+def at_least_one(rows, shape):
+    """Rows as they are, or a single row of zeros: Triton knows no empty batch."""
+    return np.ascontiguousarray(rows) if len(rows) else np.zeros((1, *shape), rows.dtype)

@@ -1,0 +1,60 @@
+"""How a face is turned and how sharp it is, from its landmarks and its aligned picture. Knows no Triton."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+
+#: A mean adult face in millimetres, origin between the eyes: x to the viewer's right, y down, z towards the camera.
+#: Order: the viewer's left eye, right eye, nose tip, left and right mouth corner.
+MEAN_FACE = np.array([[-31.5, 0.0, 0.0], [31.5, 0.0, 0.0], [0.0, 37.0, 32.0], [-25.5, 71.0, 3.0], [25.5, 71.0, 3.0]])
+#: (5, 3): what turns centred landmarks into the two visible rows of a scaled rotation, by least squares.
+_SOLVER = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0)).T
+
+#: The share of a picture's edges that a small extra blur takes away: below the first it is blurred beyond use,
+#: above the second it is sharp.
+_BLURRED, _SHARP = 0.12, 0.62
+
+
+def pose(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Yaw, pitch and roll of landmarks (n, 5, 2): float32 (n, 3), degrees.
+
+    The camera is taken for an orthographic one. yaw > 0: the face looks to the viewer's right; pitch > 0: up;
+    roll > 0: its top leans to the viewer's right (clockwise as seen). The rotation is R = Rz(roll) Rx Ry.
+    """
+    points = np.asarray(landmarks, np.float64)
+    seen = np.swapaxes(points - points.mean(axis=1, keepdims=True), 1, 2) @ _SOLVER
+    left, _, right = np.linalg.svd(seen, full_matrices=False)
+    rows = left @ right
+    forward = np.cross(rows[:, 0], rows[:, 1])
+    # The face's own z axis (out of its nose) as the camera sees it: its x, y and z.
+    x, y, z = rows[:, 0, 2], rows[:, 1, 2], forward[:, 2]
+    yaw = np.arctan2(x, z)
+    pitch = np.arctan2(-y, np.hypot(x, z))
+    # What is left after yaw and pitch are taken away is the turn of the face's x axis in the picture.
+    across = np.stack([np.cos(yaw), np.zeros_like(yaw), -np.sin(yaw)], axis=1)
+    down = np.cross(np.stack([x, y, z], axis=1), across)
+    axis = np.stack([rows[:, 0, 0], rows[:, 1, 0], forward[:, 0]], axis=1)
+    roll = np.arctan2(np.sum(axis * down, axis=1), np.sum(axis * across, axis=1))
+    return np.degrees(np.stack([yaw, pitch, roll], axis=1)).astype(np.float32)
+
+
+def sharpness(face: Pixels) -> float:
+    """Sharpness of an aligned face, uint8 (s, s, 3) at its native size or smaller: 0 (blurred) to 1 (sharp).
+
+    A picture is blurred once more, and what share of its edges that takes away is measured (the idea of Crete et al.,
+    2007): a sharp picture loses much, a blurred one little. Contrast and brightness cancel out.
+    """
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    lost = total = 0.0
+    for axis, kernel in ((1, (9, 1)), (0, (1, 9))):
+        before = np.abs(np.diff(grey, axis=axis))
+        after = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
+        lost += float(np.maximum(before - after, 0).sum())
+        total += float(before.sum())
+    if total < 1e-3 * grey.size:
+        return 0.0  # a flat picture has no edge to be sharp
+    return float(np.clip((lost / total - _BLURRED) / (_SHARP - _BLURRED), 0.0, 1.0))

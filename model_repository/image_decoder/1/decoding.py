@@ -1,0 +1,229 @@
+"""Encoded bytes -> upright RGB picture and the detector's letterbox. Knows no Triton.
+
+A JPEG is decoded at the smallest scale that still fills the letterbox (libjpeg scales inside its inverse DCT, so a
+quarter of the pixels costs a quarter of the work); whoever needs more detail calls :func:`decode` again with a larger
+``long_side``. Everything else is decoded whole.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+Pixels = npt.NDArray[np.uint8]
+
+#: The detector's frame, pixels.
+FRAME = 640
+#: Read by Pillow, beside JPEG. A list of its own, so that a file cannot choose an obscure parser.
+FORMATS = ("PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
+#: A JPEG whose only fault is one of these is whole all the same.
+HARMLESS = ("extraneous bytes", "Invalid SOS parameters")
+EXIF_ORIENTATION = 0x0112
+
+Image.MAX_IMAGE_PIXELS = None  # read_header has its own limit, before anything is decoded
+Image.init()
+
+
+class PictureUnreadable(Exception):
+    """Not a picture, or a broken or truncated one."""
+
+
+class PictureTooLarge(Exception):
+    """More pixels than allowed, by its header."""
+
+
+class RegionInvalid(Exception):
+    """The region is empty or lies outside the picture."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself; width and height as stored, before it is turned upright."""
+
+    is_jpeg: bool
+    width: int
+    height: int
+    #: EXIF: 1 upright … 8.
+    orientation: int
+    #: libjpeg can hand out RGB itself (not so for CMYK).
+    direct: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of the picture as a viewer shows it."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def read_header(data: bytes, max_pixels: int) -> Header:
+    """Size and orientation, from the first bytes alone.
+
+    Raises:
+        PictureUnreadable: no known format.
+        PictureTooLarge: the header announces more than ``max_pixels``.
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        try:
+            height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        except ValueError as error:
+            raise PictureUnreadable(f"a JPEG with a broken header: {error}") from error
+        # Only files with EXIF pay for reading it.
+        orientation = _orientation(data, ("JPEG",)) if b"Exif\x00\x00" in data[:65536] else 1
+        header = Header(True, width, height, orientation, colour not in {"CMYK", "YCCK"})
+    else:
+        with _open(data, FORMATS) as picture:
+            header = Header(False, *picture.size, _read_orientation(picture))
+    if header.width < 1 or header.height < 1:
+        raise PictureUnreadable("a picture without pixels")
+    if header.width * header.height > max_pixels:
+        raise PictureTooLarge(f"{header.width}x{header.height} pixels; at most {max_pixels} are decoded")
+    return header
+
+
+def decode(data: bytes, header: Header, long_side: float) -> Pixels:
+    """uint8 (h, w, 3) RGB, upright; a JPEG perhaps reduced, its longer side then still ``long_side`` or more.
+
+    Raises:
+        PictureUnreadable: broken or truncated.
+    """
+    if header.is_jpeg and header.direct:
+        pixels = _decode_jpeg(data, header, long_side)
+    else:
+        with _open(data, ("JPEG",) if header.is_jpeg else FORMATS) as picture:
+            pixels = _rgb(picture)
+    return turn_upright(pixels, header.orientation)
+
+
+def letterbox(picture: Pixels) -> tuple[Pixels, float]:
+    """Fit a picture into the top left of a black frame: uint8 (1, 640, 640, 3), and frame pixels per picture pixel."""
+    height, width = picture.shape[:2]
+    scale = FRAME / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    frame = (
+        np.zeros((1, FRAME, FRAME, 3), np.uint8) if size != (FRAME, FRAME) else np.empty((1, FRAME, FRAME, 3), np.uint8)
+    )
+    # Area averaging where pixels would be skipped; between half and full size linear loses nothing and is faster.
+    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    frame[0, : size[1], : size[0]] = cv2.resize(picture, size, interpolation=method)
+    return frame, scale
+
+
+def crop(picture: Pixels, header: Header, region: tuple[int, int, int, int]) -> tuple[Pixels, float, float]:
+    """The part of an upright picture inside a region (left, top, width, height of the original), and its left and top.
+
+    Left and top are those of the part as it was really cut, in original pixels. All zeros: the whole picture.
+
+    Raises:
+        RegionInvalid: nothing of it lies in the picture.
+    """
+    if not any(region):
+        return picture, 0.0, 0.0
+    left, top, right, bottom = clip_region(header, region)
+    shrink_x, shrink_y = picture.shape[1] / header.upright[0], picture.shape[0] / header.upright[1]
+    x0, y0 = int(left * shrink_x), int(top * shrink_y)
+    x1, y1 = max(x0 + 1, round(right * shrink_x)), max(y0 + 1, round(bottom * shrink_y))
+    return picture[y0:y1, x0:x1], x0 / shrink_x, y0 / shrink_y
+
+
+def clip_region(header: Header, region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a region inside the upright picture.
+
+    Raises:
+        RegionInvalid: nothing of it lies in the picture.
+    """
+    width, height = header.upright
+    left, top, across, down = region
+    right, bottom = min(width, left + across), min(height, top + down)
+    left, top = max(0, left), max(0, top)
+    if across <= 0 or down <= 0 or right <= left or bottom <= top:
+        raise RegionInvalid(f"{region} holds nothing of a picture of {width}x{height}")
+    return left, top, right, bottom
+
+
+def long_side_for(header: Header, region: tuple[int, int, int, int]) -> float:
+    """How long the longer side of the whole decoded picture must be for its region to fill the letterbox."""
+    longest = float(max(header.width, header.height))
+    if not any(region):
+        return min(longest, FRAME)
+    left, top, right, bottom = clip_region(header, region)
+    return min(longest, FRAME * longest / max(right - left, bottom - top))
+
+
+def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Apply an EXIF orientation."""
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = np.transpose(pixels, (1, 0, 2))
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_jpeg(data: bytes, header: Header, long_side: float) -> Pixels:
+    wide = header.width >= header.height
+    # libjpeg's eighths between a half and the whole cost more than they save.
+    wanted = int(np.ceil(long_side)) if long_side * 2 <= max(header.width, header.height) else 0
+    limits = {"min_width" if wide else "min_height": wanted, "min_factor": 2} if wanted else {}
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", **limits)
+    except ValueError as error:
+        if not any(word in str(error) for word in HARMLESS):
+            raise PictureUnreadable(f"a broken or truncated JPEG: {error}") from error
+        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False, **limits)
+    return pixels
+
+
+def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Image.open(io.BytesIO(data), formats=formats)
+    except UnidentifiedImageError as error:
+        raise PictureUnreadable("no picture of a known format") from error
+    except Exception as error:  # Pillow's parsers raise anything from struct.error to SyntaxError
+        raise PictureUnreadable(f"a broken header: {error}") from error
+
+
+def _orientation(data: bytes, formats: tuple[str, ...]) -> int:
+    try:
+        with _open(data, formats) as picture:
+            return _read_orientation(picture)
+    except PictureUnreadable:
+        return 1  # EXIF that nobody can read turns nothing; the pixels have their own check
+
+
+def _read_orientation(picture: Image.Image) -> int:
+    try:
+        found = picture.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _rgb(picture: Image.Image) -> Pixels:
+    """Any mode to RGB: 16 bits to 8, transparency over white."""
+    try:
+        picture.load()
+        if picture.mode.startswith("I") or picture.mode == "F":
+            grey = np.asarray(picture, np.float32)
+            top = 65535.0 if picture.mode.startswith("I") else 255.0
+            scaled = np.clip(grey * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
+            return np.repeat(scaled[:, :, None], 3, axis=2)
+        if "A" in picture.getbands() or "transparency" in picture.info:
+            seen = picture.convert("RGBA")
+            white = Image.new("RGBA", seen.size, "white")
+            picture = Image.alpha_composite(white, seen)
+        return np.asarray(picture.convert("RGB"), np.uint8)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise PictureUnreadable(f"a broken or truncated picture: {error}") from error

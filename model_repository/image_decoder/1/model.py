@@ -1,0 +1,54 @@
+"""Triton's shell over decoding.py: encoded bytes in; letterbox, picture and geometry out."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+sys.path.insert(0, str(Path(__file__).parent))
+import decoding
+
+FAULTS = {
+    decoding.PictureUnreadable: "picture_unreadable",
+    decoding.PictureTooLarge: "picture_too_large",
+    decoding.RegionInvalid: "region_invalid",
+}
+
+
+class TritonPythonModel:
+    """One process; several of them share the cores."""
+
+    def initialize(self, args):
+        """Read the limits from the model's parameters."""
+        cv2.setNumThreads(1)
+        parameters = json.loads(args["model_config"])["parameters"]
+        self.max_pixels = int(parameters["max_pixels"]["string_value"])
+
+    def execute(self, requests):
+        """Each request has its own answer; one bad picture harms no other."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
+        region = pb_utils.get_input_tensor_by_name(request, "region").as_numpy()
+        try:
+            tensors = self._decode(image.reshape(-1)[0], tuple(int(side) for side in region))
+        except tuple(FAULTS) as fault:
+            message = f"{FAULTS[type(fault)]}: {fault}"
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
+
+    def _decode(self, data, region):
+        header = decoding.read_header(data, self.max_pixels)
+        picture = decoding.decode(data, header, decoding.long_side_for(header, region))
+        part, left, top = decoding.crop(picture, header, region)
+        frame, scale = decoding.letterbox(part)
+        width, height = header.upright
+        # geometry: size of the original, size of the picture at hand, where the searched part begins in the original,
+        # and frame pixels per original pixel in x and y.
+        shrink_x, shrink_y = picture.shape[1] / width, picture.shape[0] / height
+        row = (width, height, picture.shape[1], picture.shape[0], left, top, scale * shrink_x, scale * shrink_y)
+        return {"letterbox": frame, "picture": picture, "geometry": np.asarray(row, np.float32)}
