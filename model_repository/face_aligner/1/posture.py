@@ -29,16 +29,10 @@ def pose(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     seen = np.swapaxes(points - points.mean(axis=1, keepdims=True), 1, 2) @ _SOLVER
     left, _, right = np.linalg.svd(seen, full_matrices=False)
     rows = left @ right
-    forward = np.cross(rows[:, 0], rows[:, 1])
-    # The face's own z axis (out of its nose) as the camera sees it: its x, y and z.
-    x, y, z = rows[:, 0, 2], rows[:, 1, 2], forward[:, 2]
-    yaw = np.arctan2(x, z)
-    pitch = np.arctan2(-y, np.hypot(x, z))
-    # What is left after yaw and pitch are taken away is the turn of the face's x axis in the picture.
-    across = np.stack([np.cos(yaw), np.zeros_like(yaw), -np.sin(yaw)], axis=1)
-    down = np.cross(np.stack([x, y, z], axis=1), across)
-    axis = np.stack([rows[:, 0, 0], rows[:, 1, 0], forward[:, 0]], axis=1)
-    roll = np.arctan2(np.sum(axis * down, axis=1), np.sum(axis * across, axis=1))
+    depth = np.cross(rows[:, 0], rows[:, 1])  # the rotation's third row
+    yaw = np.arctan2(-depth[:, 0], depth[:, 2])
+    pitch = np.arcsin(np.clip(depth[:, 1], -1, 1))
+    roll = np.arctan2(-rows[:, 0, 1], rows[:, 1, 1])
     return np.degrees(np.stack([yaw, pitch, roll], axis=1)).astype(np.float32)
 
 

@@ -71,8 +71,8 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     if data[:3] == b"\xff\xd8\xff":
         try:
             height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-        except ValueError as error:
-            raise PictureUnreadable(f"a JPEG with a broken header: {error}") from error
+        except (ValueError, KeyError) as error:
+            raise PictureUnreadable("a JPEG with a broken header") from error
         # Only files with EXIF pay for reading it.
         orientation = _orientation(data, ("JPEG",)) if b"Exif\x00\x00" in data[:65536] else 1
         header = Header(True, width, height, orientation, colour not in {"CMYK", "YCCK"})

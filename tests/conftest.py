@@ -1,0 +1,58 @@
+"""What every test may ask for: photographs, and one running service for the whole run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib
+import pytest
+import skimage
+from PIL import Image
+from running import RunningService, start_service
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of research photographs beside the project; skips where it is absent."""
+    if not (SHARED / "data" / "lfw").is_dir():
+        pytest.skip("needs ../shared/data, which is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def lfw(shared: Path) -> Callable[[str, int], Path]:
+    """``lfw("George_W_Bush", 1)``: path of that photograph of Labeled Faces in the Wild."""
+
+    def find(name: str, number: int) -> Path:
+        return shared / "data" / "lfw" / name / f"{name}_{number:04d}.jpg"
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def scene(shared: Path) -> Callable[[str], Path]:
+    """``scene("compreface/017_0.jpg")``: path of that scene."""
+    return lambda name: shared / "data" / "scenes" / name
+
+
+@pytest.fixture(scope="session")
+def portraits() -> dict[str, bytes]:
+    """Two public-domain portraits that common wheels carry, as JPEG: "hopper" and "astronaut"."""
+    hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    astronaut = Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB")
+    encoded = io.BytesIO()
+    astronaut.save(encoded, "JPEG", quality=95)
+    return {"hopper": hopper.read_bytes(), "astronaut": encoded.getvalue()}
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """The real thing, started once: embedded Triton and proxy on free loopback ports."""
+    running = start_service(tmp_path_factory.mktemp("service"))
+    yield running
+    running.stop()

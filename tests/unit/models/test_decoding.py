@@ -1,0 +1,176 @@
+"""Every kind of file becomes the same upright RGB picture, or a clear error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import cv2
+import decoding
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 1 << 26
+WHOLE = (0, 0, 0, 0)
+
+
+def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
+    sink = io.BytesIO()
+    picture.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def decode(data: bytes, long_side: float = 1e9) -> decoding.Pixels:
+    return decoding.decode(data, decoding.read_header(data, MAX_PIXELS), long_side)
+
+
+@pytest.fixture(scope="module")
+def gradient() -> Image.Image:
+    y, x = np.mgrid[0:90, 0:120]
+    return Image.fromarray(np.stack([2 * x, 2 * y, x + y], axis=2).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000"])
+def test_every_format_gives_the_same_picture(gradient: Image.Image, kind: str) -> None:
+    difference = np.abs(decode(encode(gradient, kind)).astype(int) - np.asarray(gradient))
+    assert difference.mean() < 6
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP", "JPEG2000"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7])
+def test_a_truncated_file_is_unreadable(gradient: Image.Image, kind: str, share: float) -> None:
+    data = encode(gradient, kind)
+    with pytest.raises(decoding.PictureUnreadable):
+        decode(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA", "1", "CMYK"])
+def test_grey_palette_alpha_and_cmyk_come_out_as_rgb(gradient: Image.Image, mode: str) -> None:
+    picture = gradient.convert(mode)
+    got = decode(encode(picture, "TIFF" if mode == "CMYK" else "PNG"))
+    assert np.abs(got.astype(int) - np.asarray(picture.convert("RGB"))).mean() < 2
+
+
+def test_a_cmyk_jpeg_comes_out_as_rgb(gradient: Image.Image) -> None:
+    picture = gradient.convert("CMYK")
+    got = decode(encode(picture, "JPEG", quality=95))
+    assert np.abs(got.astype(int) - np.asarray(picture.convert("RGB"))).mean() < 4
+
+
+def test_transparency_lies_over_white() -> None:
+    picture = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    assert (decode(encode(picture, "PNG")) == 255).all()
+
+
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_become_eight(gradient: Image.Image, kind: str, channels: int) -> None:
+    grey = np.asarray(gradient.convert("L"))
+    wide = grey.astype(np.uint16) * 257
+    if channels == 3:
+        if kind == ".tiff":
+            pytest.skip("Pillow reads no 16-bit RGB TIFF; no contract takes TIFF")
+        wide = np.repeat(wide[:, :, None], 3, axis=2)
+    got = decode(cv2.imencode(kind, wide)[1].tobytes())
+    assert np.abs(got.astype(int) - grey[:, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_exif_orientation_is_applied(gradient: Image.Image, orientation: int, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(gradient, kind, exif=exif)
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    header = decoding.read_header(data, MAX_PIXELS)
+    got = decoding.decode(data, header, 1e9)
+    assert header.upright == (wanted.shape[1], wanted.shape[0])
+    assert got.shape == wanted.shape
+    assert np.abs(got.astype(int) - wanted).max() <= 3
+
+
+def test_a_large_jpeg_is_reduced_no_further_than_asked(gradient: Image.Image) -> None:
+    data = encode(gradient.resize((2400, 1800)), "JPEG")
+    assert decode(data, 640).shape == (900, 1200, 3) or max(decode(data, 640).shape) >= 640
+    assert max(decode(data, 640).shape) < 1300
+    assert decode(data, 1300).shape == (1800, 2400, 3)
+
+
+def test_a_decompression_bomb_costs_no_memory() -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(10**7)))
+        + chunk(b"IEND", b"")
+    )
+    tracemalloc.start()
+    with pytest.raises(decoding.PictureTooLarge, match="50000x50000"):
+        decoding.read_header(bomb, MAX_PIXELS)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"\xff\xd8\xff\xe0" + bytes(99)]
+)
+def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
+    with pytest.raises(decoding.PictureUnreadable):
+        decode(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(kind=st.sampled_from(["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000"]), data=st.data())
+def test_damage_gives_a_picture_or_a_clear_error(kind: str, data: st.DataObject) -> None:
+    damaged = bytearray(encode(Image.linear_gradient("L").resize((32, 32)).convert("RGB"), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        header = decoding.read_header(bytes(damaged), 1 << 20)
+        picture = decoding.decode(bytes(damaged), header, 640)
+    except (decoding.PictureUnreadable, decoding.PictureTooLarge):
+        return
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+
+
+def test_bytes_behind_the_end_of_a_jpeg_do_no_harm(gradient: Image.Image) -> None:
+    assert decode(encode(gradient, "JPEG") + b"a phone's own trailer").shape == (90, 120, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "scale"), [((320, 160), 2.0), ((1280, 640), 0.5), ((1, 1), 640.0), ((3000, 2), 640 / 3000)]
+)
+def test_the_letterbox_keeps_the_ratio_and_fills_one_side(size: tuple[int, int], scale: float) -> None:
+    frame, got = decoding.letterbox(np.full((size[1], size[0], 3), 200, np.uint8))
+    assert frame.shape == (1, 640, 640, 3)
+    assert got == pytest.approx(scale)
+    filled = (frame[0, :, :, 0] == 200).sum()
+    assert filled == max(1, round(size[0] * scale)) * max(1, round(size[1] * scale))
+
+
+def test_a_region_is_cut_from_the_upright_picture(gradient: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(gradient, "PNG", exif=exif)
+    header = decoding.read_header(data, MAX_PIXELS)
+    picture = decoding.decode(data, header, 1e9)
+    part, left, top = decoding.crop(picture, header, (10, 20, 30, 40))
+    assert (left, top) == (10, 20)
+    assert np.array_equal(part, picture[20:60, 10:40])
+
+
+@pytest.mark.parametrize("region", [(120, 0, 5, 5), (0, 0, 0, 5), (-9, -9, 5, 5), (0, 90, 5, 5)])
+def test_a_region_outside_the_picture_is_invalid(gradient: Image.Image, region: tuple[int, int, int, int]) -> None:
+    data = encode(gradient, "PNG")
+    header = decoding.read_header(data, MAX_PIXELS)
+    with pytest.raises(decoding.RegionInvalid):
+        decoding.long_side_for(header, region)
