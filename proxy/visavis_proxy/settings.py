@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +17,10 @@ from visavis_proxy.contracts.aliyun.settings import AliyunSettings
 from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.contracts.facepp.settings import FacePpSettings
 from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
+
+
+class SettingsInvalid(Exception):
+    """A setting cannot work here; the text is one sentence for the operator, without secrets."""
 
 
 class FetchSettings(BaseModel):
@@ -29,6 +34,8 @@ class FetchSettings(BaseModel):
     max_redirects: int = Field(3, ge=0)
     #: Inside networks that may be fetched from although their addresses are private.
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: Further networks never to fetch from, such as a NAT64 prefix of one's own; these win over the allowed.
+    refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     #: At most so many fetches at once in one worker.
     max_concurrent: int = Field(64, ge=1)
 
@@ -38,7 +45,9 @@ class S3Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Every caller can read every key of these.
     buckets: tuple[str, ...] = ()
+    #: Another service that speaks S3; None: AWS's own, of the region.
     endpoint_url: str | None = None
     region: str | None = None
 
@@ -48,11 +57,15 @@ class StateSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: ``sqlite:///path`` or ``redis://host:port/0``; None: SQLite in the data directory.
+    #: ``sqlite:///absolute/path`` or ``redis://host:port/0`` (``rediss``: with TLS; ``unix:///socket``); None:
+    #: SQLite in the data directory.
     url: SecretStr | None = None
     #: Encrypts templates at rest: urlsafe base64 of 32 bytes; several, separated by commas, while one is being
-    #: replaced (the first encrypts). None: made at the first start, mode 0600, beside the database.
+    #: replaced (the first encrypts). None: made at the first start, mode 0600, in the data directory; a Redis on
+    #: another machine is shared, and needs one that is set.
     encryption_key: SecretStr | None = None
+    #: How long a face token lives: 72 hours.
+    face_token_ttl_s: float = Field(72 * 3600.0, gt=0)
 
 
 class Settings(BaseSettings):
@@ -87,6 +100,11 @@ class Settings(BaseSettings):
     aliyun: AliyunSettings = AliyunSettings()
     jdcloud: JdCloudSettings = JdCloudSettings()
     aws: AwsSettings = AwsSettings()
+
+    @property
+    def data_directory(self) -> Path:
+        """Where the service keeps what it makes: ``data_dir``, or the user's usual place; it may not exist yet."""
+        return self.data_dir or user_data_path("visavis", appauthor=False)
 
     @property
     def on_loopback(self) -> bool:

@@ -1,0 +1,21 @@
+"""Pictures from elsewhere: http, https and s3, without becoming anyone's way into the inside network."""
+
+from visavis_proxy.fetch.fetcher import (
+    Fetcher,
+    FetchError,
+    FetchFailed,
+    FetchRefused,
+    FetchTimeout,
+    FetchTooLarge,
+)
+from visavis_proxy.fetch.opening import open_fetcher
+
+__all__ = [
+    "FetchError",
+    "FetchFailed",
+    "FetchRefused",
+    "FetchTimeout",
+    "FetchTooLarge",
+    "Fetcher",
+    "open_fetcher",
+]
