@@ -1,0 +1,1 @@
+"""Triton backends that are Python files; the launcher copies them into Triton's backend directory."""

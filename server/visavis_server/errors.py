@@ -1,0 +1,28 @@
+"""What stops a command, each with one sentence for the person who typed it.
+
+CommandFailed
+├── TritonMissing        the embedded Triton cannot run in this environment
+├── TritonFailed         Triton ended, or was not ready in time
+├── ExportFailed         the graphs could not be made
+└── PortTaken            the service's own address cannot be listened on
+"""
+
+
+class CommandFailed(Exception):
+    """Root of the tree; its text is shown as it is, and the command exits with status 1."""
+
+
+class TritonMissing(CommandFailed):
+    """The embedded Triton cannot run in this environment."""
+
+
+class TritonFailed(CommandFailed):
+    """Triton ended, or was not ready in time."""
+
+
+class ExportFailed(CommandFailed):
+    """The graphs could not be made."""
+
+
+class PortTaken(CommandFailed):
+    """The service's own address cannot be listened on."""

@@ -1,0 +1,234 @@
+"""The embedded Triton: one server on loopback, watched through its HTTP health, ended with all that it started."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from visavis_server import guard as guard_program
+from visavis_server.errors import TritonFailed, TritonMissing
+from visavis_server.installation import TritonInstallation
+from visavis_server.ports import free_loopback_ports
+
+#: Shared memory of one model instance: room for a decoded picture of 12 megapixels, and steps of growth beyond it.
+_SHARED_MEMORY_BYTES = 16 << 20
+_HEALTH_TIMEOUT_S = 2.0
+_READY_POLL_S = 0.1
+_LOG_TAIL_LINES = 8
+
+
+class Device(StrEnum):
+    """What the models run on; AUTO takes a GPU where one can be used."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+def choose_device(wanted: Device) -> Device:
+    """CPU or GPU.
+
+    Raises:
+        TritonMissing: a GPU was asked for that is not there, or that onnxruntime cannot use.
+    """
+    driver = Path("/proc/driver/nvidia/version").exists()
+    try:
+        importlib.metadata.version("onnxruntime-gpu")
+        library = True
+    except importlib.metadata.PackageNotFoundError:
+        library = False
+    if wanted is Device.GPU and not driver:
+        raise TritonMissing("a GPU was asked for, but no NVIDIA driver is loaded")
+    if wanted is Device.GPU and not library:
+        raise TritonMissing("a GPU was asked for, but onnxruntime-gpu is not installed: pip install 'visavis[gpu]'")
+    if wanted is Device.AUTO:
+        return Device.GPU if driver and library else Device.CPU
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPorts:
+    """On 127.0.0.1."""
+
+    grpc: int
+    http: int
+    metrics: int
+
+    @classmethod
+    def free(cls) -> TritonPorts:
+        """Three that nobody listens on."""
+        return cls(*free_loopback_ports(3))
+
+
+class EmbeddedTriton:
+    """One run of Triton over a model repository; as a context manager it is ready inside and gone after.
+
+    A second run may be given the ports of a first, so that its clients find it again.
+    """
+
+    def __init__(
+        self,
+        repository: Path,
+        *,
+        log: Path,
+        device: Device = Device.AUTO,
+        ports: TritonPorts | None = None,
+        ready_timeout_s: float = 120.0,
+        stop_timeout_s: float = 10.0,
+    ) -> None:
+        """``log`` is appended to."""
+        self._repository = repository.resolve()
+        self._log = log
+        self._device = choose_device(device)
+        self.ports = ports or TritonPorts.free()
+        self._ready_timeout_s = ready_timeout_s
+        self._stop_timeout_s = stop_timeout_s
+        self._guard: subprocess.Popen[bytes] | None = None
+        #: Triton's own process id, 0 before it was started.
+        self.pid = 0
+
+    @property
+    def grpc_address(self) -> str:
+        """``host:port``."""
+        return f"127.0.0.1:{self.ports.grpc}"
+
+    @property
+    def http_address(self) -> str:
+        """``host:port``."""
+        return f"127.0.0.1:{self.ports.http}"
+
+    @property
+    def metrics_address(self) -> str:
+        """``host:port``."""
+        return f"127.0.0.1:{self.ports.metrics}"
+
+    def start(self) -> None:
+        """Start the server without waiting for it.
+
+        Raises:
+            TritonMissing: it is not installed.
+            TritonFailed: its process could not be started.
+        """
+        installation = TritonInstallation.find()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        name = f"visavis_{secrets.token_hex(6)}_"
+        working = Path(tempfile.mkdtemp(prefix=name))
+        # Triton hands paths to a shell unquoted: a link gives any path a name without blanks.
+        models = working / "models"
+        models.symlink_to(self._repository)
+        command = [
+            # Isolated: its environment is made for Triton's stubs.
+            *(sys.executable, "-I", "-S", guard_program.__file__, "--log", str(self._log)),
+            *("--shared-memory-prefix", name, "--working-directory", str(working)),
+            *("--stop-timeout-s", str(self._stop_timeout_s), "--", str(installation.server)),
+        ]
+        with self._log.open("ab") as sink:
+            self._guard = subprocess.Popen(
+                command + self._flags(models, installation.assemble(working), name),
+                env=installation.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                start_new_session=True,
+            )
+        assert self._guard.stdout is not None  # noqa: S101 (it was asked for)
+        self.pid = int(self._guard.stdout.readline() or 0)
+        if not self.pid:
+            raise TritonFailed(f"Triton could not be started; {self._last_words()}")
+
+    def _flags(self, models: Path, backends: Path, shared_memory_prefix: str) -> list[str]:
+        flags = {
+            "model-repository": models,
+            "backend-directory": backends,
+            "grpc-address": "127.0.0.1",
+            "grpc-port": self.ports.grpc,
+            "http-address": "127.0.0.1",
+            "http-port": self.ports.http,
+            # HTTP serves health and statistics alone.
+            "http-thread-count": 2,
+            "metrics-address": "127.0.0.1",
+            "metrics-port": self.ports.metrics,
+            "model-control-mode": "none",
+            "model-load-thread-count": os.cpu_count() or 1,
+            "exit-on-error": "true",
+            "strict-readiness": "true",
+            "exit-timeout-secs": max(1, int(self._stop_timeout_s) - 1),
+            "backend-config=python,shm-region-prefix-name": shared_memory_prefix,
+            "backend-config=python,shm-default-byte-size": _SHARED_MEMORY_BYTES,
+            "backend-config=python,shm-growth-byte-size": _SHARED_MEMORY_BYTES,
+        }
+        if self._device is Device.CPU:
+            flags |= {"model-config-name": "cpu", "allow-gpu-metrics": "false", "pinned-memory-pool-byte-size": 0}
+        return ["--disable-auto-complete-config", *(f"--{name}={value}" for name, value in flags.items())]
+
+    def ended(self) -> bool:
+        """Whether the server is gone, with everything it had started."""
+        return self._guard is None or self._guard.poll() is not None
+
+    def healthy(self, question: str = "ready") -> bool:
+        """Whether it says that it is ``ready`` (all models loaded and warm) or ``live``."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=_HEALTH_TIMEOUT_S)
+        try:
+            connection.request("GET", f"/v2/health/{question}")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def wait_ready(self) -> None:
+        """Wait until all models are loaded and warm.
+
+        Raises:
+            TritonFailed: it ended, or took too long; the text has the end of its log.
+        """
+        deadline = time.monotonic() + self._ready_timeout_s
+        while not self.healthy():
+            if self.ended():
+                raise TritonFailed(f"Triton ended while it was starting; {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise TritonFailed(f"Triton was not ready within {self._ready_timeout_s:.0f} s; {self._last_words()}")
+            time.sleep(_READY_POLL_S)
+
+    def stop(self) -> None:
+        """Let requests in flight finish, then end the server and all it started; does nothing if it is gone."""
+        if self._guard is None:
+            return
+        assert self._guard.stdin is not None and self._guard.stdout is not None  # noqa: S101, PT018
+        with suppress(BrokenPipeError):
+            self._guard.stdin.close()
+        self._guard.wait()
+        self._guard.stdout.close()
+        self._guard = None
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text("utf-8", errors="replace").splitlines()
+        # Triton prints tables of its settings last; what went wrong stands in lines that begin with E or error.
+        faults = [line for line in lines if line.startswith(("E", "error"))] or lines
+        return "\n".join([f"the end of {self._log}:", *(f"    {line[:400]}" for line in faults[-_LOG_TAIL_LINES:])])
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
