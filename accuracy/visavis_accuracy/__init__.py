@@ -1,0 +1,1 @@
+"""How well a loaded pack tells people apart, and the thresholds that follow: ``visavis evaluate`` and ``calibrate``."""

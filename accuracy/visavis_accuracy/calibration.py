@@ -1,0 +1,103 @@
+"""Thresholds with their evidence: ``operating_points.json``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from visavis_accuracy.bootstrap import Interval, resample
+from visavis_accuracy.rates import RATES, threshold_at
+from visavis_accuracy.scores import Ids, PairScores
+from visavis_accuracy.tail import Tail, fit_tail
+
+#: A rate is read off the data while at least so many non-mated pairs lie above its threshold.
+EVIDENCE_PAIRS = 100
+
+
+class CalibrationImpossible(Exception):
+    """The data carry no thresholds; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedPoint:
+    """A threshold, how sure it is, and whether it was measured or continued."""
+
+    false_match_rate: float
+    threshold: float
+    interval: Interval | None
+    extrapolated: bool
+
+
+def calibrate(scores: PairScores, identities: Ids) -> list[CalibratedPoint]:
+    """A threshold for every rate of :data:`~visavis_accuracy.rates.RATES`, measured or from the fitted tail.
+
+    Raises:
+        CalibrationImpossible: too few pairs for a tail, or thresholds that do not rise.
+    """
+    tail = fit_tail(scores)
+    resampled = resample(scores, identities, RATES)
+    points = [_point(scores, tail, rate, resampled.threshold_interval(rate)) for rate in RATES]
+    for one, other in itertools.pairwise(points):
+        if not one.threshold < other.threshold < 1:
+            raise CalibrationImpossible(
+                f"the threshold at {other.false_match_rate:g} is not above the one at {one.false_match_rate:g}: "
+                "too few people, or labels that are wrong"
+            )
+    return points
+
+
+def _point(scores: PairScores, tail: Tail | None, rate: float, interval: Interval | None) -> CalibratedPoint:
+    measured = threshold_at(scores, rate)
+    if measured is not None and rate * scores.non_mated_pairs >= EVIDENCE_PAIRS:
+        return CalibratedPoint(rate, measured, interval, False)
+    if tail is None or rate >= tail.share:
+        raise CalibrationImpossible(
+            f"{scores.non_mated_pairs} non-mated pairs say nothing about a false match rate of {rate:g}: "
+            "at least some hundred people are needed"
+        )
+    return CalibratedPoint(rate, tail.threshold(rate), None, True)
+
+
+def document(
+    points: list[CalibratedPoint], scores: PairScores, *, models: Mapping[str, Any], data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The file's contents; ``models`` is models.json, ``data`` says which photographs and which labels were dropped."""
+    return {
+        "operating_points": [
+            {
+                "false_match_rate": point.false_match_rate,
+                "threshold": round(point.threshold, 6),
+                "interval": [round(side, 6) for side in asdict(point.interval).values()] if point.interval else None,
+                "extrapolated": point.extrapolated,
+            }
+            for point in points
+        ],
+        "models": dict(models),
+        "data": {**data, "mated_pairs": scores.mated_pairs, "non_mated_pairs": scores.non_mated_pairs},
+        "evidence": f"calibrated on {data['name']}: {data['identities']} people, {data['photographs']} photographs, "
+        f"{scores.non_mated_pairs} non-mated pairs",
+        "made": date.today().isoformat(),
+    }
+
+
+def write_whole(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as sink:
+            json.dump(contents, sink, indent=2, ensure_ascii=False)
+            sink.write("\n")
+            sink.flush()
+            os.fsync(sink.fileno())
+        Path(name).chmod(0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,106 @@
+"""One evaluation: from enrolled photographs to figures with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from visavis_accuracy.bootstrap import Interval, Resampled, resample
+from visavis_accuracy.photographs import Pair, Photograph, digest
+from visavis_accuracy.rates import RATES, Curve, curve, fold_accuracy, threshold_at, true_match_rate_at
+from visavis_accuracy.scores import Ids, PairScores, count_pairs
+from visavis_accuracy.templates import Enrolled
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """What one false match rate costs."""
+
+    false_match_rate: float
+    threshold: float | None
+    threshold_interval: Interval | None
+    true_match_rate: float | None
+    true_match_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything a report shows."""
+
+    rows: tuple[RateRow, ...]
+    curve: Curve
+    scores: PairScores
+    photographs: int
+    identities: int
+    without_face: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    data_digest: str
+    seconds: float
+    analysed: int
+    #: Mean and deviation of the 10-fold accuracy; None without a pairs file.
+    fold_accuracy: tuple[float, float] | None = None
+
+
+def identity_numbers(photographs: Sequence[Photograph]) -> Ids:
+    """A number for each photograph's identity, from 0."""
+    _, numbers = np.unique([photograph.identity for photograph in photographs], return_inverse=True)
+    return numbers.astype(np.int32)
+
+
+def found_only(photographs: Sequence[Photograph], enrolled: Enrolled) -> tuple[npt.NDArray[np.float32], Ids]:
+    """Templates (n, d) and identity numbers (n,) of the photographs with a face."""
+    kept = [photograph for photograph, found in zip(photographs, enrolled.found, strict=True) if found]
+    return enrolled.vectors[enrolled.found], identity_numbers(kept)
+
+
+def evaluate(
+    photographs: Sequence[Photograph],
+    enrolled: Enrolled,
+    *,
+    pairs: Sequence[Pair] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    intervals: bool = True,
+) -> Evaluation:
+    """Count all pairs and read the rates; with a pairs file, its 10-fold accuracy too."""
+    vectors, identities = found_only(photographs, enrolled)
+    scores = count_pairs(vectors, identities, progress)
+    resampled = resample(scores, identities, RATES) if intervals else None
+    absent = [p.path for p, found in zip(photographs, enrolled.found, strict=True) if not found]
+    unreadable = set(enrolled.unreadable)
+    return Evaluation(
+        rows=tuple(_row(scores, resampled, rate) for rate in RATES),
+        curve=curve(scores.mated, scores.non_mated),
+        scores=scores,
+        photographs=len(photographs),
+        identities=len({photograph.identity for photograph in photographs}),
+        without_face=tuple(path.name for path in absent if path not in unreadable),
+        unreadable=tuple(path.name for path in enrolled.unreadable),
+        data_digest=digest(photographs, enrolled.contents),
+        seconds=enrolled.seconds,
+        analysed=enrolled.analysed,
+        fold_accuracy=fold_accuracy(_pair_scores(enrolled, pairs), pairs) if pairs else None,
+    )
+
+
+def _row(scores: PairScores, resampled: Resampled | None, rate: float) -> RateRow:
+    threshold = threshold_at(scores, rate)
+    if threshold is None:
+        return RateRow(rate, None, None, None, None)
+    return RateRow(
+        rate,
+        threshold,
+        resampled.threshold_interval(rate) if resampled else None,
+        true_match_rate_at(scores, threshold),
+        resampled.true_match_interval(rate) if resampled else None,
+    )
+
+
+def _pair_scores(enrolled: Enrolled, pairs: Sequence[Pair]) -> npt.NDArray[np.float64]:
+    """A pair with a face missing scores lowest: it is never called a match."""
+    probes = np.array([pair.probe for pair in pairs])
+    references = np.array([pair.reference for pair in pairs])
+    scores = np.sum(enrolled.vectors[probes] * enrolled.vectors[references], axis=1).astype(np.float64)
+    return np.where(enrolled.found[probes] & enrolled.found[references], scores, -1.0)

@@ -1,0 +1,182 @@
+"""``visavis evaluate``, ``calibrate`` and ``splits``, in front of a running Triton."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
+from visavis_accuracy.evaluation import evaluate, found_only
+from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest, read_directory, read_pairs
+from visavis_accuracy.report import facts, terminal_table, write
+from visavis_accuracy.scores import count_pairs
+from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
+from visavis_accuracy.templates import Enrolled, TemplateCache, enrol
+from visavis_client.errors import EngineError
+from visavis_client.faces import ModelIdentity
+from visavis_client.triton import TritonEngine
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+console = Console()
+
+Directory = Annotated[Path, typer.Argument(help="A folder per person, as LFW has it.")]
+Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, host:port.")]
+Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
+Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    directory: Directory,
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt: reports its 10-fold accuracy.")] = None,
+    drop: Labels = None,
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/evaluation"),
+    no_cache: NoCache = False,
+) -> None:
+    """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
+    models, dropped = _models(model_repository), _dropped(drop)
+    photographs, chosen = read_pairs(pairs, directory) if pairs else (read_directory(directory, dropped=dropped), None)
+    enrolled = _enrol(photographs, triton, models, no_cache)
+    about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
+    with console.status("comparing all pairs"):
+        found = evaluate(photographs, enrolled, pairs=chosen)
+    console.print(terminal_table(found))
+    for name, value in facts(found, about).items():
+        console.print(f"{name}: {value}", highlight=False)
+    for path in write(found, about, report):
+        console.print(f"wrote {path}", highlight=False)
+
+
+@app.command(name="calibrate")
+def calibrate_command(
+    directory: Directory,
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    drop: Labels = None,
+    name: Annotated[str | None, typer.Option(help="What to call the data set; default: the folder's name.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Default: operating_points.json in the model repository.")] = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Thresholds per false match rate from your own photographs."""
+    models, dropped = _models(model_repository), _dropped(drop)
+    photographs = read_directory(directory, dropped=dropped)
+    enrolled = _enrol(photographs, triton, models, no_cache)
+    with console.status("comparing all pairs"):
+        vectors, identities = found_only(photographs, enrolled)
+        scores = count_pairs(vectors, identities)
+        points = calibrate(scores, identities)
+    data = {
+        "name": name or directory.name,
+        "digest": digest(photographs, enrolled.contents),
+        "photographs": int(enrolled.found.sum()),
+        "identities": len(set(identities.tolist())),
+        "dropped": dropped,
+    }
+    path = output or model_repository / "operating_points.json"
+    write_whole(path, document(points, scores, models=models, data=data))
+    table = Table("FMR", "threshold", "95 %", "", title=f"Operating points of {models['identity']}")
+    for point in points:
+        between = f"{point.interval.low:.4f} … {point.interval.high:.4f}" if point.interval else "–"
+        origin = "extrapolated" if point.extrapolated else "measured"
+        table.add_row(f"{point.false_match_rate:.0e}", f"{point.threshold:.4f}", between, origin)
+    console.print(table)
+    console.print(f"wrote {path}", highlight=False)
+
+
+@app.command(name="splits")
+def splits_command(
+    directory: Directory,
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    drop: Labels = None,
+    splits: int = 5,
+    no_cache: NoCache = False,
+) -> None:
+    """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
+    photographs = read_directory(directory, dropped=_dropped(drop))
+    enrolled = _enrol(photographs, triton, _models(model_repository), no_cache)
+    with console.status("comparing all pairs of every half"):
+        rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
+    console.print(_splits_table(rows))
+    if any(not 1 / ALLOWED[row.nominal] <= row.factor <= ALLOWED[row.nominal] for row in rows):
+        raise typer.Exit(1)
+
+
+def _splits_table(rows: Sequence[Measured]) -> Table:
+    table = Table(
+        "split", "nominal FMR", "threshold", "measured FMR", "factor", "allowed", title="Thresholds on strangers"
+    )
+    for row in rows:
+        cells = (f"{row.split + 1}", f"{row.nominal:.0e}", f"{row.threshold:.4f}", f"{row.false_match_rate:.2e}")
+        table.add_row(*cells, f"{row.factor:.2f}", f"{ALLOWED[row.nominal]:g}")
+    return table
+
+
+def _models(repository: Path) -> dict[str, Any]:
+    path = repository / "models.json"
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise CollectionInvalid(f"{path} cannot be read ({error}); run `visavis export` first") from error
+
+
+def _dropped(file: Path | None) -> dict[str, str]:
+    """People to leave out, and why."""
+    if file is None:
+        return {}
+    try:
+        return {str(name): str(reason) for name, reason in json.loads(file.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise CollectionInvalid(f"{file} is not a JSON object of names and reasons: {error}") from error
+
+
+def _enrol(photographs: Sequence[Photograph], triton: str, models: dict[str, Any], no_cache: bool) -> Enrolled:
+    path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
+    cache = TemplateCache(path)
+    # Detector, decoder and aligner shape a template too: the cache knows it by all digests, not by the embedder alone.
+    model = ModelIdentity(models["identity"])
+
+    async def run(progress: Progress) -> Enrolled:
+        engine = TritonEngine(triton, model=model, timeout_s=30)
+        task = progress.add_task("photographs", total=len(photographs))
+        try:
+            return await enrol(photographs, engine, cache, lambda done: progress.update(task, completed=done))
+        finally:
+            await engine.close()
+
+    try:
+        with Progress(
+            *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        ) as bar:
+            return asyncio.run(run(bar))
+    finally:
+        cache.close()
+
+
+def faults(error: BaseException) -> Collection[str]:
+    """The sentences of an error, or of every error in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return {sentence for inner in error.exceptions for sentence in faults(inner)}
+    return {str(error)}
+
+
+def main() -> None:
+    """Run; a fault is one sentence and exit 1."""
+    try:
+        app()
+    except* (CollectionInvalid, CalibrationImpossible, EngineError) as group:
+        for sentence in sorted(faults(group)):
+            console.print(f"[red]{sentence}[/]", highlight=False)
+        raise SystemExit(1) from None

@@ -1,0 +1,134 @@
+"""What an evaluation leaves behind: a table on the terminal, JSON, two plots and one self-contained page."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from visavis_accuracy.bootstrap import Interval
+from visavis_accuracy.calibration import write_whole
+from visavis_accuracy.evaluation import Evaluation, RateRow
+from visavis_accuracy.plots import det_curve, save, score_histogram
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #e5e7eb; text-align: right;
+  font-variant-numeric: tabular-nums }}
+th {{ font-weight: 600 }} th:first-child, td:first-child {{ text-align: left }}
+dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem }} dt {{ color: #6b7280 }}
+dd {{ margin: 0 }}
+svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
+</style></head><body>
+<h1>{title}</h1>
+<dl>{facts}</dl>
+<h2>Rates</h2>
+<table><tr><th>false match rate</th><th>threshold</th><th>95 % interval</th>
+<th>true match rate</th><th>95 % interval</th></tr>
+{rows}</table>
+<p>Intervals: identities resampled with replacement; a dash where the data carry no figure.</p>
+<h2>Trade-off</h2>{det}
+<h2>Scores</h2>{histogram}
+</body></html>
+"""
+
+
+def terminal_table(evaluation: Evaluation) -> Table:
+    """Rates with intervals."""
+    table = Table(
+        title=f"{evaluation.scores.mated_pairs:,} mated and {evaluation.scores.non_mated_pairs:,} non-mated pairs"
+    )
+    for heading in ("FMR", "threshold", "95 %", "TMR", "95 %"):
+        table.add_column(heading, justify="right")
+    for row in evaluation.rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
+    """What else there is to say, by name."""
+    said = {
+        "data": str(about.get("name", "")),
+        "models": str(about.get("identity", "")),
+        "photographs": f"{evaluation.photographs:,} of {evaluation.identities:,} people",
+        "without a face": f"{len(evaluation.without_face)}",
+        "unreadable": f"{len(evaluation.unreadable)}",
+        "equal error rate": f"{evaluation.curve.equal_error_rate:.4%}",
+        "data digest": evaluation.data_digest,
+    }
+    if evaluation.fold_accuracy is not None:
+        mean, deviation = evaluation.fold_accuracy
+        said["10-fold accuracy"] = f"{mean:.2%} ± {deviation:.2%}"
+    if evaluation.analysed:
+        rate = evaluation.analysed / evaluation.seconds
+        said["speed"] = f"{rate:.1f} pictures/s, {1000 / rate:.1f} ms each at the concurrency used"
+    return said
+
+
+def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures for programs."""
+    return {
+        **about,
+        "rates": [asdict(row) for row in evaluation.rows],
+        "equal_error_rate": evaluation.curve.equal_error_rate,
+        "fold_accuracy": evaluation.fold_accuracy,
+        "mated_pairs": evaluation.scores.mated_pairs,
+        "non_mated_pairs": evaluation.scores.non_mated_pairs,
+        "photographs": evaluation.photographs,
+        "identities": evaluation.identities,
+        "without_face": evaluation.without_face,
+        "unreadable": evaluation.unreadable,
+        "data_digest": evaluation.data_digest,
+        "pictures_per_second": evaluation.analysed / evaluation.seconds if evaluation.analysed else None,
+    }
+
+
+def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> list[Path]:
+    """All files of a report; the page needs none of the others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save(det_curve(evaluation), folder / "det")
+    save(score_histogram(evaluation), folder / "scores")
+    write_whole(folder / "evaluation.json", json.loads(json.dumps(as_json(evaluation, about))))
+    page = folder / "evaluation.html"
+    page.write_text(_page(evaluation, about, folder), "utf-8")
+    return [page, folder / "evaluation.json", *sorted(folder.glob("*.svg")), *sorted(folder.glob("*.png"))]
+
+
+def _page(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> str:
+    said = facts(evaluation, about).items()
+    return PAGE.format(
+        title=html.escape(f"Evaluation on {about.get('name', 'photographs')}"),
+        facts="".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in said),
+        rows="\n".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>"
+            for row in evaluation.rows
+        ),
+        det=_inline(folder / "det.svg"),
+        histogram=_inline(folder / "scores.svg"),
+    )
+
+
+def _inline(path: Path) -> str:
+    text = path.read_text("utf-8")
+    return text[text.index("<svg") :]
+
+
+def _cells(row: RateRow) -> tuple[str, ...]:
+    return (
+        f"{row.false_match_rate:.0e}",
+        "–" if row.threshold is None else f"{row.threshold:.4f}",
+        _between(row.threshold_interval),
+        "–" if row.true_match_rate is None else f"{row.true_match_rate:.4f}",
+        _between(row.true_match_interval),
+    )
+
+
+def _between(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.low:.4f} … {interval.high:.4f}"

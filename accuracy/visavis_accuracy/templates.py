@@ -1,0 +1,136 @@
+"""Templates of many photographs through the engine: with progress, resumable, cached by content and model."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from visavis_accuracy.photographs import Photograph
+from visavis_client.engine import Engine
+from visavis_client.errors import EngineBusy, EngineUnavailable, PictureError
+
+#: Pictures under way at once: enough to keep every stage of the ensemble busy.
+CONCURRENCY = 12
+#: Seconds to wait for an engine that is busy or restarting, and how often.
+PATIENCE_S, ATTEMPTS = 1.0, 30
+
+#: Told after every photograph: how many are done.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What the engine made of a list of photographs."""
+
+    #: float32 (n, d), unit length; rows of photographs without a face are zeros.
+    vectors: npt.NDArray[np.float32]
+    #: bool (n,): a face was found.
+    found: npt.NDArray[np.bool_]
+    #: sha256 of each file.
+    contents: list[str]
+    #: Files that are no readable picture.
+    unreadable: list[Path] = field(default_factory=list)
+    #: Photographs analysed now (the rest came from the cache), and the seconds that took.
+    analysed: int = 0
+    seconds: float = 0.0
+
+
+class TemplateCache:
+    """One SQLite file, readable by its owner alone: (content, model) -> the largest face's template, or none."""
+
+    def __init__(self, path: Path | None) -> None:
+        """None: keep nothing on disk."""
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS templates (content TEXT, model TEXT, vector BLOB, PRIMARY KEY (content, model))"
+        )
+
+    def find(self, content: str, model: str) -> bytes | None:
+        """The template's float32 bytes, empty where no face was found, None where nothing is known."""
+        row = self._database.execute(
+            "SELECT vector FROM templates WHERE content = ? AND model = ?", (content, model)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep(self, content: str, model: str, vector: bytes) -> None:
+        """Remember an answer."""
+        self._database.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?)", (content, model, vector))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+async def enrol(
+    photographs: Sequence[Photograph], engine: Engine, cache: TemplateCache, progress: Progress
+) -> Enrolled:
+    """The largest face's template of every photograph.
+
+    Raises:
+        EngineError: the engine failed, or stayed away for half a minute.
+    """
+    answers: list[bytes] = [b""] * len(photographs)
+    contents = [""] * len(photographs)
+    unreadable: list[Path] = []
+    waiting = iter(range(len(photographs)))
+    done = analysed = 0
+
+    async def work() -> None:
+        nonlocal done, analysed
+        for place in waiting:
+            data = photographs[place].path.read_bytes()
+            contents[place] = hashlib.sha256(data).hexdigest()
+            known = cache.find(contents[place], engine.model)
+            if known is None:
+                try:
+                    known = await _template(engine, data)
+                    cache.keep(contents[place], engine.model, known)
+                except PictureError:
+                    known = b""
+                    unreadable.append(photographs[place].path)
+                analysed += 1
+            answers[place] = known
+            done += 1
+            progress(done)
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONCURRENCY):
+            group.create_task(work())
+    vectors, found = _rows(answers)
+    return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started)
+
+
+async def _template(engine: Engine, data: bytes) -> bytes:
+    for attempt in range(ATTEMPTS):
+        try:
+            face = (await engine.analyse(data, max_faces=1)).largest
+        except (EngineBusy, EngineUnavailable):
+            if attempt == ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(PATIENCE_S)
+        else:
+            return face.template.vector.tobytes() if face and face.template else b""
+    raise AssertionError("the loop above answers or raises")
+
+
+def _rows(answers: Sequence[bytes]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    length = max(map(len, answers), default=0) // 4
+    vectors = np.zeros((len(answers), max(length, 1)), np.float32)
+    found = np.zeros(len(answers), np.bool_)
+    for row, answer in enumerate(answers):
+        if answer:
+            vectors[row], found[row] = np.frombuffer(answer, np.float32), True
+    return vectors, found
