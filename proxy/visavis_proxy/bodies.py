@@ -1,0 +1,79 @@
+"""Reading request bodies, plain and chunked, within bounds of bytes and time.
+
+A client that is refused while it still sends takes the closed connection for a network fault and never sees the
+answer. So an oversized body is read to its end and thrown away, as far as that is bearable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+#: A body must arrive within this time, however large.
+READ_TIMEOUT_S: Final = 30.0
+#: So much of an oversized body is thrown away, for so long; behind that the connection is closed.
+DRAIN_BYTES: Final = 64 * 2**20
+DRAIN_TIMEOUT_S: Final = 5.0
+
+#: Set in a request's scope when its body was not read to the end: the answer must close the connection.
+UNREAD: Final = "visavis.body_unread"
+
+
+class BodyTooLarge(Exception):
+    """More bytes than the limit; the rest of the body has been thrown away."""
+
+
+class BodyTooSlow(ClientDisconnect):
+    """Not all there in time: for a room the same as a caller who left."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, counted while it arrives.
+
+    Raises:
+        BodyTooLarge: more than ``limit`` bytes.
+        ClientDisconnect: the caller left, or was too slow.
+    """
+    pieces = request.stream()
+    if _announced(request) > limit:
+        await _drain(request, pieces)
+        raise BodyTooLarge
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            async for piece in pieces:
+                body += piece
+                if len(body) > limit:
+                    break
+    except TimeoutError:
+        request.scope[UNREAD] = True
+        raise BodyTooSlow from None
+    if len(body) > limit:
+        body.clear()
+        await _drain(request, pieces)
+        raise BodyTooLarge
+    return bytes(body)
+
+
+def _announced(request: Request) -> int:
+    """What Content-Length says; 0 for chunked bodies."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
+
+
+async def _drain(request: Request, pieces: AsyncIterator[bytes]) -> None:
+    left = DRAIN_BYTES
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    break
+            else:
+                return
+    except TimeoutError:
+        pass
+    request.scope[UNREAD] = True

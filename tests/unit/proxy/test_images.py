@@ -1,0 +1,102 @@
+"""The proxy knows a picture's format and size from its header, and base64 from everything else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import time
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from visavis_proxy.images import Base64Invalid, PictureHeader, PictureHeaderInvalid, decode_base64, inspect
+
+
+def encoded(kind: str, mode: str = "RGB", size: tuple[int, int] = (60, 50), **options: object) -> bytes:
+    sink = io.BytesIO()
+    Image.new(mode, size, 1).save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\x00\x00\x00\x00IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"), ("PNG", "RGBA"), ("BMP", "RGB")]
+)
+def test_format_and_size_come_from_the_header(kind: str, mode: str) -> None:
+    assert inspect(encoded(kind, mode)) == PictureHeader(kind, 60, 50)  # type: ignore[arg-type]
+
+
+def test_a_progressive_jpeg_is_a_jpeg() -> None:
+    assert inspect(encoded("JPEG", progressive=True)) == PictureHeader("JPEG", 60, 50)
+
+
+def test_a_phones_jpeg_of_two_pictures_is_a_jpeg() -> None:
+    sink = io.BytesIO()
+    first, second = Image.new("RGB", (60, 50)), Image.new("RGB", (60, 50))
+    first.save(sink, "MPO", save_all=True, append_images=[second])
+    assert inspect(sink.getvalue()) == PictureHeader("JPEG", 60, 50)
+
+
+def test_a_bomb_is_told_by_its_header_without_being_decoded() -> None:
+    begun = time.perf_counter()
+    assert inspect(png_header(60_000, 60_000)) == PictureHeader("PNG", 60_000, 60_000)
+    assert time.perf_counter() - begun < 0.1
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PPM", "ICO"])
+def test_other_formats_are_none(kind: str) -> None:
+    with pytest.raises(PictureHeaderInvalid):
+        inspect(encoded(kind))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_a_header_cut_anywhere_is_refused_or_still_tells_the_size(kind: str) -> None:
+    whole = encoded(kind)
+    for length in range(min(len(whole), 700)):
+        try:
+            assert inspect(whole[:length]) == PictureHeader(kind, 60, 50)  # type: ignore[arg-type]
+        except PictureHeaderInvalid:
+            continue
+
+
+@given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b""]), st.binary(max_size=300))
+def test_any_bytes_give_a_header_or_the_one_error(signature: bytes, rest: bytes) -> None:
+    try:
+        header = inspect(signature + rest)
+    except PictureHeaderInvalid:
+        return
+    assert header.width > 0
+    assert header.height > 0
+
+
+@given(st.binary(max_size=300))
+def test_base64_is_undone(data: bytes) -> None:
+    text = base64.encodebytes(data)
+    assert decode_base64(text) == data
+    assert decode_base64(text.decode()) == data
+    assert decode_base64(base64.b64encode(data)) == data
+
+
+@pytest.mark.parametrize(
+    "text", ["data:image/png;base64,YQ==", "YQ", "YQ=", "Y*Q=", "YQ==YQ==", "é", "\ud800", "-_-_", "YQ==\0"]
+)
+def test_what_is_not_base64_is_refused(text: str) -> None:
+    with pytest.raises(Base64Invalid):
+        decode_base64(text)
+
+
+@given(st.text(max_size=100))
+def test_any_text_gives_bytes_or_the_one_error(text: str) -> None:
+    try:
+        decode_base64(text)
+    except Base64Invalid:
+        return
