@@ -1,0 +1,51 @@
+"""Who may call: the stack parameter APIGatewayAuthorization, and a key's rate."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from visavis_proxy.contracts.aws.errors import TOO_MANY_REQUESTS, UNKNOWN_KEY, Refused
+from visavis_proxy.contracts.aws.settings import Authorization
+from visavis_proxy.contracts.aws.signature import SentRequest, check_claims, check_signature, read_authorization
+from visavis_proxy.credentials import Contract, Key
+from visavis_proxy.services import Services
+from visavis_proxy.settings import Settings
+
+
+def authorization_mode(settings: Settings) -> Authorization:
+    """As set; unset, open to this machine alone: NONE on loopback, AWS_IAM on every other address."""
+    return settings.aws.authorization or ("NONE" if settings.on_loopback else "AWS_IAM")
+
+
+async def admit(request: Request, body: bytes, services: Services) -> None:
+    """Let a request in. One that is signed is checked under NONE too: a client that signs wants to know.
+
+    Raises:
+        Refused: no signature where one is needed, a wrong one, or too many requests of that key.
+        StateUnavailable: nobody can say how many.
+    """
+    sent = as_sent(request, body)
+    if authorization_mode(services.settings) == "NONE" and not sent.is_signed:
+        return
+    key = _signer(sent, services)
+    if not await services.state.take(f"qps/{key.id}", key.qps):
+        raise Refused(TOO_MANY_REQUESTS)
+
+
+def _signer(sent: SentRequest, services: Services) -> Key:
+    authorization = read_authorization(sent)
+    check_claims(authorization, sent, services.clock(), services.settings.aws.clock_skew_s)
+    key = services.credentials.find(authorization.key_id)
+    if key is None or key.disabled or not key.may_call(Contract.AWS):
+        raise Refused(UNKNOWN_KEY)
+    check_signature(authorization, sent, key.secret.get_secret_value())
+    return key
+
+
+def as_sent(request: Request, body: bytes) -> SentRequest:
+    """The request as it came over the wire, before any decoding of its address."""
+    target = request.scope.get("raw_path") or request.url.path.encode()
+    if request.scope["query_string"]:
+        target += b"?" + request.scope["query_string"]
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+    return SentRequest(request.method, target.decode("latin-1"), headers, body)

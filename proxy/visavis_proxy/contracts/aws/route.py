@@ -1,0 +1,143 @@
+"""The door: ``POST /{stage}/face_comparison``, its other spellings, and the gateway's manners around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from visavis_client.engine import MAX_FACES
+from visavis_client.errors import VisavisError
+from visavis_client.faces import PictureAnalysis
+from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.contracts.aws.access import admit
+from visavis_proxy.contracts.aws.answer import answer
+from visavis_proxy.contracts.aws.errors import (
+    INTERNAL_SERVER_ERROR,
+    MISSING_AUTHENTICATION_TOKEN,
+    REQUEST_TOO_LONG,
+    TIMED_OUT,
+    UNSUPPORTED_MEDIA_TYPE,
+    ErrorAnswer,
+    Refused,
+    answer_to,
+)
+from visavis_proxy.contracts.aws.request import obtain_picture, read_question
+from visavis_proxy.contracts.aws.schema import OPERATION, RESPONSES
+from visavis_proxy.services import Services
+from visavis_proxy.state import StateUnavailable
+
+#: The document's spelling, the deployed one, and that of the SageMaker flavour.
+ENDPOINTS: Final = ("face_comparison", "face-comparison", "face-comparison-ml")
+SAGEMAKER: Final = "face-comparison-ml"
+
+#: On every answer, so that a page of any origin can read it.
+CORS: Final = {
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "*",
+}
+#: On the preflight's answer; "OPTION" is the vendor's.
+PREFLIGHT: Final = {
+    "Access-Control-Allow-Headers": "Content-Type,X-Amz-Date,Authorization,X-Api-Key",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST,OPTION",
+    "Access-Control-Allow-Credentials": "true",
+}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def router(services: Services) -> APIRouter:
+    """All addresses of this room.
+
+    Of other addresses it takes only those below its stages, and those that end in one of its endpoints.
+    """
+    rooms = APIRouter(redirect_slashes=False, tags=["AWS FaceComparison"])
+    nothing_here = _NothingHere()
+    prefixes = ["", *(f"/{stage}" for stage in services.settings.aws.stages)]
+    for prefix in prefixes:
+        for endpoint in ENDPOINTS:
+            _add_endpoint(rooms, f"{prefix}/{endpoint}", _face_comparison(services, endpoint))
+    for endpoint in ENDPOINTS:
+        for path in (f"/{endpoint}", f"/{{stage}}/{endpoint}"):
+            rooms.routes.append(Route(path, nothing_here, include_in_schema=False))
+    for stage in prefixes[1:]:
+        for path in (stage, f"{stage}/{{rest:path}}"):
+            rooms.routes.append(Route(path, nothing_here, include_in_schema=False))
+    return rooms
+
+
+def _add_endpoint(rooms: APIRouter, path: str, handler: Handler) -> None:
+    documentation: dict[str, Any] = {
+        # By path: one operation under several addresses.
+        "operation_id": f"aws{path}",
+        "summary": "Find the faces of one picture and give their vectors",
+        "responses": RESPONSES,
+        "openapi_extra": OPERATION,
+        "response_class": Response,
+    }
+    rooms.add_api_route(path, handler, methods=["POST"], **documentation)
+    rooms.add_api_route(path, _preflight, methods=["OPTIONS"], include_in_schema=False)
+
+
+def _face_comparison(services: Services, endpoint: str) -> Handler:
+    async def face_comparison(request: Request) -> Response:
+        try:
+            return _respond(200, await _compare(request, services, endpoint))
+        except Refused as refused:
+            return _refuse(refused.answer)
+        except BodyTooLarge:
+            return _refuse(REQUEST_TOO_LONG)
+        except ClientDisconnect:
+            # Read by a caller who was too slow; one who left reads nothing.
+            return _refuse(TIMED_OUT)
+        except StateUnavailable:
+            return _refuse(INTERNAL_SERVER_ERROR)
+
+    return face_comparison
+
+
+async def _compare(request: Request, services: Services, endpoint: str) -> bytes:
+    """The whole story of a call; the caller's own cosine of two such answers is the comparison."""
+    settings = services.settings.aws
+    body = await read_body(request, settings.max_body_bytes)
+    await admit(request, body, services)
+    if endpoint == SAGEMAKER and not _is_json(request):
+        raise Refused(UNSUPPORTED_MEDIA_TYPE)
+    question = read_question(body)
+    picture = await obtain_picture(question, services.fetcher, settings)
+    try:
+        analysis: PictureAnalysis = await services.engine.analyse(picture, max_faces=MAX_FACES)
+        return answer(analysis, settings)
+    except VisavisError as error:
+        raise Refused(answer_to(error, question.parameter)) from error
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def _preflight() -> Response:
+    return Response(headers=PREFLIGHT)
+
+
+class _NothingHere:
+    """What the gateway says to a path or a method that it does not know."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _refuse(MISSING_AUTHENTICATION_TOKEN)(scope, receive, send)
+
+
+def _refuse(refusal: ErrorAnswer) -> Response:
+    named = {"x-amzn-ErrorType": refusal.error_type} if refusal.error_type else {}
+    return _respond(refusal.status, refusal.body.encode(), named)
+
+
+def _respond(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, CORS | (headers or {}), media_type="application/json")
