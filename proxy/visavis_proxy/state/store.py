@@ -18,7 +18,7 @@ class StateStore(Protocol):
         ...
 
     async def take(self, bucket: str, per_second: float) -> bool:
-        """Take one request from a bucket that holds and refills ``per_second``; False when it is empty."""
+        """Take one request from a bucket that holds (one at least) and refills ``per_second``; False when empty."""
         ...
 
     async def spend(self, counter: str, quota: int, *, day: str) -> int | None:
