@@ -1,0 +1,170 @@
+"""The door: ``POST /jdai/faceCompareV1``, and the gateway's answer to everything else below ``/jdai``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+import uuid
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from visavis_client.comparison import compare
+from visavis_client.errors import TemplatesNotComparable
+from visavis_client.faces import Face, PictureAnalysis, Template
+from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.contracts.jdcloud.admission import authenticate
+from visavis_proxy.contracts.jdcloud.answer import (
+    Json,
+    Stopwatch,
+    business_error_result,
+    called,
+    comparison_result,
+    gateway_error,
+    not_called,
+)
+from visavis_proxy.contracts.jdcloud.checks import compared_faces, open_pictures
+from visavis_proxy.contracts.jdcloud.errors import (
+    BusinessError,
+    GatewayError,
+    GatewayStatus,
+    JdCloudError,
+    SystemLevelError,
+    translate,
+)
+from visavis_proxy.contracts.jdcloud.request import read_question
+from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
+from visavis_proxy.contracts.jdcloud.signature import HttpRequest
+from visavis_proxy.score_scale import ScoreScale
+from visavis_proxy.services import Services
+
+PATH: Final = "/jdai/faceCompareV1"
+REQUEST_ID_HEADER: Final = "x-jdcloud-request-id"
+#: 人脸相似度: the thresholds that the document prints, by false match rate.
+DOCUMENTED_THRESHOLDS: Final = {1e-4: 0.49, 1e-5: 0.54, 1e-6: 0.58}
+
+_log = logging.getLogger(__name__)
+
+
+def router(services: Services) -> APIRouter:
+    """All addresses of this room."""
+    room = _Room(services)
+    rooms = APIRouter(redirect_slashes=False, tags=["JD Cloud faceCompareV1"])
+    rooms.add_api_route(
+        PATH,
+        room.face_compare_v1,
+        methods=["POST"],
+        name="jdcloud_face_compare_v1",
+        summary="Compare the largest faces of two pictures",
+        responses=RESPONSES,
+        openapi_extra=OPERATION,
+        response_class=Response,
+    )
+    for path in ("/jdai", "/jdai/{rest:path}"):
+        rooms.routes.append(Route(path, _NothingHere(), include_in_schema=False))
+    return rooms
+
+
+class _Room:
+    """The story of a call."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings.jdcloud
+        self._scale = ScoreScale(services.operating_points, DOCUMENTED_THRESHOLDS, bottom=0.0, top=1.0)
+
+    async def face_compare_v1(self, request: Request) -> Response:
+        """Answer a request, whatever it holds."""
+        request_id = _new_request_id()
+        try:
+            return _respond(200, await self._call(request, request_id), request_id)
+        except GatewayError as error:
+            return _refuse(error, request_id)
+        except Exception as error:
+            # The text of an error that nobody expected may quote the request: the log gets its kind and its way.
+            way = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("jdcloud request %s: unexpected %s\n%s", request_id, type(error).__name__, way)
+            return _refuse(GatewayError(GatewayStatus.INTERNAL, "internal error"), request_id)
+
+    async def _call(self, request: Request, request_id: str) -> bytes:
+        """The envelope; a GatewayError, or an error that nobody expected, goes on to the caller."""
+        http_request = await self._read(request)
+        watch = Stopwatch(self._services.clock)
+        account = authenticate(http_request, self._services)
+        shown_id = request_id if self._settings.request_id_in_body else None
+        try:
+            async with asyncio.timeout(self._settings.deadline_s):
+                await account.admit()
+                result = await self._compare(http_request.body, watch)
+                await account.charge()
+            return called(result, charge=True, remain=account.remain, request_id=shown_id)
+        except Exception as error:
+            refusal = error if isinstance(error, JdCloudError) else translate(error)
+            if isinstance(refusal, SystemLevelError):
+                return not_called(refusal.code, remain=account.remain, request_id=shown_id)
+            if isinstance(refusal, BusinessError):
+                result = business_error_result(refusal.code, watch)
+                return called(result, charge=False, remain=account.remain, request_id=shown_id)
+            raise
+
+    async def _read(self, request: Request) -> HttpRequest:
+        limit = self._settings.max_body_bytes
+        try:
+            body = await read_body(request, limit)
+        except BodyTooLarge:
+            raise GatewayError(GatewayStatus.OUT_OF_RANGE, f"the body is larger than {limit} bytes") from None
+        except ClientDisconnect:
+            raise GatewayError(GatewayStatus.CANCELLED, "the body did not arrive") from None
+        query = request.scope["query_string"]
+        target = request.scope["raw_path"] + (b"?" + query if query else b"")
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        return HttpRequest(request.method, target.decode("latin-1"), headers, body)
+
+    async def _compare(self, body: bytes, watch: Stopwatch) -> Json:
+        question = read_question(body)
+        probe, reference = await self._analyse(*open_pictures(question, self._settings))
+        probe_face, reference_face = compared_faces(probe, reference, self._settings)
+        score = self._scale(compare(_template(probe_face), _template(reference_face)))
+        return comparison_result(probe, reference, score, self._settings.posture_limits, watch)
+
+    async def _analyse(self, probe: bytes, reference: bytes) -> tuple[PictureAnalysis, PictureAnalysis]:
+        """Both at the same time; where both fail, the first picture's error is the answer."""
+        timeout_s = min(self._services.settings.engine_timeout_s, self._settings.deadline_s)
+        analyses = [self._services.engine.analyse(picture, timeout_s=timeout_s) for picture in (probe, reference)]
+        first, second = await asyncio.gather(*analyses, return_exceptions=True)
+        if isinstance(first, BaseException):
+            raise first
+        if isinstance(second, BaseException):
+            raise second
+        return first, second
+
+
+class _NothingHere:
+    """What the gateway says to a path or a method that it does not know."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = GatewayError(GatewayStatus.NOT_FOUND, "there is no such interface")
+        await _refuse(error, _new_request_id())(scope, receive, send)
+
+
+def _template(face: Face) -> Template:
+    if face.template is None:
+        raise TemplatesNotComparable("a compared face without a template")
+    return face.template
+
+
+def _new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _refuse(error: GatewayError, request_id: str) -> Response:
+    return _respond(int(error.status), gateway_error(error, request_id=request_id), request_id)
+
+
+def _respond(status: int, body: bytes, request_id: str) -> Response:
+    return Response(body, status, {REQUEST_ID_HEADER: request_id}, media_type="application/json; charset=utf-8")
