@@ -96,6 +96,7 @@ class EmbeddedTriton:
         self._ready_timeout_s = ready_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._guard: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
         #: Triton's own process id, 0 before it was started.
         self.pid = 0
 
@@ -123,6 +124,7 @@ class EmbeddedTriton:
         """
         installation = TritonInstallation.find()
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         name = f"visavis_{secrets.token_hex(6)}_"
         working = Path(tempfile.mkdtemp(prefix=name))
         # Triton hands paths to a shell unquoted: a link gives any path a name without blanks.
@@ -214,7 +216,7 @@ class EmbeddedTriton:
         self._guard = None
 
     def _last_words(self) -> str:
-        lines = self._log.read_text("utf-8", errors="replace").splitlines()
+        lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         # Triton prints tables of its settings last; what went wrong stands in lines that begin with E or error.
         faults = [line for line in lines if line.startswith(("E", "error"))] or lines
         return "\n".join([f"the end of {self._log}:", *(f"    {line[:400]}" for line in faults[-_LOG_TAIL_LINES:])])

@@ -7,7 +7,7 @@ that one ``config.pbtxt`` serves both. Runs under numpy 1 and 2.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,10 +157,12 @@ def session_options(config: ModelConfig) -> ort.SessionOptions:
     return options
 
 
-def execution_providers(config: ModelConfig, *, kind: str, device_id: int) -> list[Provider]:
+def execution_providers(
+    config: ModelConfig, *, kind: str, device_id: int, available: Collection[str]
+) -> list[Provider]:
     """Which of onnxruntime's providers run an instance, the preferred one first.
 
-    ``kind`` is ``CPU`` or ``GPU``, as in ``instance_group``.
+    ``kind`` is ``CPU`` or ``GPU``, as in ``instance_group``; ``available`` is what this onnxruntime was built with.
 
     Raises:
         ModelInvalid: an accelerator is asked for that is not at hand.
@@ -179,7 +181,7 @@ def execution_providers(config: ModelConfig, *, kind: str, device_id: int) -> li
     providers = [(_CUDA, {**config.gpu_accelerators.get("cuda", {}), **device}), (_CPU, {})]
     if "tensorrt" in config.gpu_accelerators:
         providers.insert(0, (_TENSORRT, {**_tensorrt_options(config.gpu_accelerators["tensorrt"]), **device}))
-    missing = [name for name, _ in providers if name not in ort.get_available_providers()]
+    missing = [name for name, _ in providers if name not in available]
     if missing:
         raise ModelInvalid(f"a GPU was asked for, but this onnxruntime has no {missing[0]}: install onnxruntime-gpu")
     return providers
@@ -211,7 +213,7 @@ class OnnxModel:
             ModelInvalid: the graph is missing, broken or not as configured, or its device is not at hand.
         """
         self._config = config
-        providers = execution_providers(config, kind=kind, device_id=device_id)
+        providers = execution_providers(config, kind=kind, device_id=device_id, available=ort.get_available_providers())
         options = session_options(config)
         if not graph.is_file():
             raise ModelInvalid(f"there is no graph at {graph}")

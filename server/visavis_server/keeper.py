@@ -1,0 +1,82 @@
+"""Keeping a process up: start it, wait for its end, start it again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from visavis_server.backoff import Backoff
+from visavis_server.errors import CommandFailed
+
+logger = logging.getLogger(__name__)
+
+
+class Kept(Protocol):
+    """One run of a process."""
+
+    async def start(self) -> None:
+        """Start it and wait until it does its work.
+
+        Raises:
+            CommandFailed: it could not be started.
+        """
+        ...
+
+    async def ended(self) -> str:
+        """Wait until it has ended, or must be replaced; returns what happened, for the log."""
+        ...
+
+    async def stop(self) -> None:
+        """Let it finish what it is doing, within a bounded time, and end it; fine if it has ended."""
+        ...
+
+
+class Keeper:
+    """Runs a process again and again until it is told to stop."""
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Kept],
+        *,
+        backoff: Backoff,
+        on_up: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``on_up`` is called every time that the process does its work."""
+        self._name = name
+        self._make = make
+        self._backoff = backoff
+        self._on_up = on_up
+        self._sleep = sleep
+        self._clock = clock
+        #: Set from the first time on that it was up.
+        self.was_up = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep it up until cancelled; then it has been stopped.
+
+        Raises:
+            CommandFailed: it could not be started the first time: there is nothing to be kept up.
+        """
+        while True:
+            began = self._clock()
+            process = self._make()
+            try:
+                await process.start()
+                self.was_up.set()
+                self._on_up()
+                reason = await process.ended()
+            except CommandFailed as error:
+                if not self.was_up.is_set():
+                    raise
+                reason = str(error)
+            finally:
+                await asyncio.shield(process.stop())
+            delay_s = self._backoff.after(self._clock() - began)
+            logger.error("%s: %s; starting it again in %.1f s", self._name, reason, delay_s)
+            await self._sleep(delay_s)

@@ -1,0 +1,127 @@
+"""The command ``visavis``. What a subcommand needs is imported when it is called: ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+from visavis_server.errors import CommandFailed
+from visavis_server.triton import Device
+
+app = typer.Typer(
+    name="visavis",
+    help="Face comparison on NVIDIA Triton behind four vendors' documented APIs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_DATA_DIR = platformdirs.user_data_path("visavis")
+
+ModelRepository = Annotated[
+    Path, typer.Option(envvar="VISAVIS_MODEL_REPOSITORY", help="What Triton reads; graphs are made if needed.")
+]
+DataDir = Annotated[Path, typer.Option(envvar="VISAVIS_DATA_DIR", help="Keys, state and logs.")]
+DeviceOption = Annotated[Device, typer.Option(help="What the models run on.")]
+
+
+def default_workers(cores: int) -> int:
+    """The models need the cores more than the proxy does."""
+    return max(1, min(8, cores // 4))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(envvar="VISAVIS_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="VISAVIS_PORT", help="0 takes a free one.", min=0, max=65535)] = 8080,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of the proxy.  [default: by the number of cores]", min=1)
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(envvar="VISAVIS_CREDENTIALS", help="TOML file of keys.  [default: made in the data directory]"),
+    ] = None,
+    model_repository: ModelRepository = Path("model_repository"),
+    triton: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", envvar="VISAVIS_TRITON", help="gRPC of a Triton that runs already."),
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    data_dir: DataDir = _DATA_DIR,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="JSON with addresses and process ids, written when ready.")
+    ] = None,
+) -> None:
+    """Start everything on this machine and serve until Ctrl-C."""
+    from visavis_server.serve import ServeOptions
+    from visavis_server.serve import serve as run
+
+    run(
+        ServeOptions(
+            host=host,
+            port=port,
+            workers=workers or default_workers(os.cpu_count() or 1),
+            credentials=credentials,
+            model_repository=model_repository,
+            data_dir=data_dir,
+            triton=triton,
+            device=device,
+            ready_file=ready_file,
+        )
+    )
+
+
+@app.command()
+def compare(
+    probe: Annotated[Path, typer.Argument(help="A picture.")],
+    reference: Annotated[Path, typer.Argument(help="Another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    triton: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="HOST:PORT", help="gRPC of a Triton.  [default: a running service's, or one's own]"
+        ),
+    ] = None,
+    model_repository: ModelRepository = Path("model_repository"),
+    device: DeviceOption = Device.AUTO,
+    data_dir: DataDir = _DATA_DIR,
+) -> None:
+    """Compare the largest faces of two pictures; status 2 if one has none."""
+    from visavis_server.compare import CompareOptions
+    from visavis_server.compare import compare as run
+
+    both_have_faces = run(
+        CompareOptions(
+            probe=probe,
+            reference=reference,
+            triton=triton,
+            model_repository=model_repository,
+            data_dir=data_dir,
+            device=device,
+            as_json=as_json,
+        )
+    )
+    if not both_have_faces:
+        raise typer.Exit(2)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def export(context: typer.Context) -> None:
+    """Make the models' graphs; `visavis export --help` has its options."""
+    os.execv(sys.executable, [sys.executable, "-m", "visavis_export", *context.args])  # noqa: S606 (our own program)
+
+
+def main() -> None:
+    """Run the command line: a failure is one sentence and status 1."""
+    try:
+        app()
+    except CommandFailed as error:
+        typer.echo(f"visavis: {error}", err=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,93 @@
+"""The two kinds of processes that the supervisor keeps: Triton, and the proxy's workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+from visavis_server.errors import CommandFailed
+from visavis_server.triton import EmbeddedTriton
+
+_WATCH_S = 0.5
+#: So many times in a row must Triton fail to say that it is live before it is replaced.
+_MISSES = 3
+_WORKER_START_S = 60.0
+#: Longer than any contract lets a request take.
+_GRACE_S = 15
+
+
+class TritonProcess:
+    """One run of the embedded Triton."""
+
+    def __init__(self, triton: EmbeddedTriton) -> None:
+        self._triton = triton
+
+    async def start(self) -> None:
+        """Returns when every model is loaded and warm."""
+        await asyncio.to_thread(self._triton.start)
+        await asyncio.to_thread(self._triton.wait_ready)
+
+    async def ended(self) -> str:
+        """Watches the process and its health."""
+        misses = 0
+        while misses < _MISSES:
+            await asyncio.sleep(_WATCH_S)
+            if self._triton.ended():
+                return "it ended"
+            misses = 0 if await asyncio.to_thread(self._triton.healthy, "live") else misses + 1
+        return "it is no longer live"
+
+    async def stop(self) -> None:
+        """Returns when neither it nor anything it started is left."""
+        await asyncio.to_thread(self._triton.stop)
+
+
+class WorkerProcess:
+    """One run of a worker of the proxy."""
+
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str]) -> None:
+        self._listener = listener
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Returns when it accepts connections."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "visavis_server.worker"),
+            *("--socket-fd", str(self._listener.fileno()), "--parent", str(os.getpid())),
+            *("--grace-s", str(_GRACE_S)),
+            env=dict(self._environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=[self._listener.fileno()],
+            # Ctrl-C is the supervisor's to hear.
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None  # noqa: S101 (it was asked for)
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), _WORKER_START_S)
+        except TimeoutError:
+            line = b""
+        if not line:
+            raise CommandFailed("a worker of the proxy could not start; its own words stand above")
+
+    async def ended(self) -> str:
+        """Waits for its end."""
+        assert self._process is not None  # noqa: S101 (it was started)
+        return f"it ended with status {await self._process.wait()}"
+
+    async def stop(self) -> None:
+        """Requests in flight are finished, unless they take longer than any contract lets them."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), _GRACE_S + 5)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()

@@ -1,0 +1,157 @@
+"""``visavis serve``: from nothing to a service that answers, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from pydantic import ValidationError
+
+from visavis_proxy.credentials import Credentials, CredentialsInvalid
+from visavis_proxy.settings import Settings
+from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
+from visavis_server.guard import die_with_parent
+from visavis_server.installation import TritonInstallation
+from visavis_server.key_file import ensure_key_file
+from visavis_server.state import STATE_FILE
+from visavis_server.supervisor import Plan, Supervisor
+from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
+
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command was told."""
+
+    host: str
+    port: int
+    workers: int
+    credentials: Path | None
+    model_repository: Path
+    data_dir: Path
+    #: ``host:port`` of somebody else's Triton, or None for the embedded one.
+    triton: str | None
+    device: Device
+    ready_file: Path | None
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        CommandFailed: it cannot serve; the text says why.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    key_file = _key_file(options)
+    _check_settings()
+    with listen(options.host, options.port) as listener:
+        if options.triton is None:
+            TritonInstallation.find()
+            export(options.model_repository)
+        elif not (options.model_repository / "models.json").is_file():
+            raise CommandFailed(
+                f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
+            )
+        plan = _plan(options, listener, key_file)
+        line = f"ready: {plan.url}  keys: {key_file}  try: visavis compare A.jpg B.jpg"
+        asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(line)).run())
+
+
+def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Plan:
+    port = listener.getsockname()[1]
+    ports = TritonPorts.free()
+    device = choose_device(options.device) if options.triton is None else options.device
+    log = options.data_dir / "triton.log"
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+
+    def make_triton() -> EmbeddedTriton:
+        return EmbeddedTriton(options.model_repository, log=log, device=device, ports=ports)
+
+    triton = options.triton or f"127.0.0.1:{ports.grpc}"
+    environment = dict(os.environ) | {
+        "VISAVIS_HOST": options.host,
+        "VISAVIS_PORT": str(port),
+        "VISAVIS_TRITON": triton,
+        "VISAVIS_MODEL_REPOSITORY": str(options.model_repository.resolve()),
+        "VISAVIS_CREDENTIALS": str(key_file.resolve()),
+        "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
+    }
+    return Plan(
+        listener=listener,
+        url=local_url(options.host, port),
+        workers=options.workers,
+        environment=environment,
+        triton=triton,
+        make_triton=None if options.triton else make_triton,
+        state_files=tuple(filter(None, (options.data_dir / STATE_FILE, options.ready_file))),
+    )
+
+
+def _key_file(options: ServeOptions) -> Path:
+    """The given credentials, or those of the data directory, made there at the first start."""
+    path = options.credentials or options.data_dir / "credentials.toml"
+    try:
+        if options.credentials is None and ensure_key_file(path):
+            typer.echo(f"made a key for you: {path}")
+        Credentials.load(path)
+    except (OSError, CredentialsInvalid) as error:
+        raise CommandFailed(str(error)) from error
+    return path
+
+
+def _check_settings() -> None:
+    """Read the environment here once, so that a mistake is told once and not by every worker."""
+    try:
+        Settings()
+    except ValidationError as error:
+        # Not the whole text: pydantic repeats the input, secrets included.
+        faults = "; ".join(f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise CommandFailed(faults) from None
+
+
+def export(model_repository: Path) -> None:
+    """Make the graphs that are missing or stale; shows the export's own progress.
+
+    Raises:
+        ExportFailed: there is no repository to fill, or the export failed, in its own words above.
+    """
+    if not (model_repository / "face_analysis" / "config.pbtxt").is_file():
+        raise ExportFailed(
+            f"{model_repository} is not the model repository: run this in the project's folder, "
+            "or name it with --model-repository"
+        )
+    command = [sys.executable, "-m", "visavis_export", "--model-repository", str(model_repository)]
+    status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode
+    if status in {-signal.SIGINT, 128 + signal.SIGINT}:
+        raise KeyboardInterrupt
+    if status != 0:
+        raise ExportFailed(f"the export of the models failed with status {status}; its own words stand above")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 takes a free one.
+
+    Raises:
+        PortTaken: somebody else listens there, or the address is not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def local_url(host: str, port: int) -> str:
+    """Where this machine reaches a service that listens on ``host``."""
+    reached = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (not bound here)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

@@ -1,0 +1,54 @@
+"""A small file that tells other programs of this machine where the service is, while it serves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+#: Within the data directory.
+STATE_FILE = "serving.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServingState:
+    """Addresses are ``host:port``; what belongs to an embedded Triton is None where there is none."""
+
+    url: str
+    triton_grpc: str
+    triton_http: str | None
+    triton_metrics: str | None
+    triton_pid: int | None
+    #: Of the supervisor.
+    pid: int = field(default_factory=os.getpid)
+
+    def write(self, paths: Iterable[Path]) -> None:
+        """Put it there at once: a reader sees the old or the new file."""
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
+            draft.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What a living supervisor has written there, or None."""
+        try:
+            found = cls(**json.loads(path.read_text("utf-8")))
+            os.kill(found.pid, 0)
+        except (OSError, ValueError, TypeError):
+            return None
+        return found
+
+    @staticmethod
+    def remove(paths: Iterable[Path]) -> None:
+        """Take away what this process has written."""
+        for path in paths:
+            state = ServingState.read(path)
+            if state is not None and state.pid == os.getpid():
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()

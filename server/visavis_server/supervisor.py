@@ -1,0 +1,143 @@
+"""Everything that serves on one machine: Triton below, the proxy's workers on one listening socket above it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from visavis_server.backoff import Backoff
+from visavis_server.errors import CommandFailed
+from visavis_server.keeper import Keeper
+from visavis_server.processes import TritonProcess, WorkerProcess
+from visavis_server.state import ServingState
+from visavis_server.triton import EmbeddedTriton
+
+logger = logging.getLogger(__name__)
+
+_READY_TIMEOUT_S = 120.0
+_READY_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be kept up."""
+
+    listener: socket.socket
+    #: Where clients of this machine reach the listener.
+    url: str
+    workers: int
+    #: Of the workers: the proxy's settings.
+    environment: Mapping[str, str]
+    #: ``host:port`` of Triton's gRPC.
+    triton: str
+    #: Makes the next run of the embedded Triton; None where the Triton is somebody else's.
+    make_triton: Callable[[], EmbeddedTriton] | None
+    #: Files that tell where the service is, while it serves.
+    state_files: tuple[Path, ...]
+
+
+class Supervisor:
+    """Keeps a plan up until SIGINT or SIGTERM."""
+
+    def __init__(self, plan: Plan, on_ready: Callable[[], None]) -> None:
+        """``on_ready`` is called once, when the service answers."""
+        self._plan = plan
+        self._on_ready = on_ready
+        self._triton: EmbeddedTriton | None = None
+        self._announced = False
+
+    async def run(self) -> None:
+        """Serve; returns when everything has been stopped in order.
+
+        Raises:
+            CommandFailed: it could not be started.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        engine = [asyncio.create_task(keeper.run()) for keeper in self._triton_keepers()]
+        workers = [asyncio.create_task(self._worker_keeper(at).run()) for at in range(self._plan.workers)]
+        stopped = asyncio.create_task(stop.wait())
+        announced = asyncio.create_task(self._announce())
+        try:
+            waiting = {stopped, announced, *engine, *workers}
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if done == {announced} and announced.exception() is None:
+                done, _ = await asyncio.wait(waiting - {announced}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._plan.listener.close()
+            # Requests in flight need Triton until the last worker is gone.
+            for layer in ([stopped, announced], workers, engine):
+                await _cancel(layer)
+            ServingState.remove(self._plan.state_files)
+        for task in done - {stopped}:
+            task.result()
+
+    def _triton_keepers(self) -> list[Keeper]:
+        make = self._plan.make_triton
+        if make is None:
+            return []
+
+        def next_run() -> TritonProcess:
+            self._triton = make()
+            return TritonProcess(self._triton)
+
+        return [Keeper("Triton", next_run, backoff=Backoff(), on_up=self._write_state)]
+
+    def _worker_keeper(self, at: int) -> Keeper:
+        return Keeper(
+            f"worker {at + 1} of the proxy",
+            lambda: WorkerProcess(self._plan.listener, self._plan.environment),
+            backoff=Backoff(),
+        )
+
+    async def _announce(self) -> None:
+        """Wait until the service itself says that it is ready."""
+        deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT_S
+        while not await asyncio.to_thread(_says_ready, self._plan.url):
+            if asyncio.get_running_loop().time() > deadline:
+                raise CommandFailed(
+                    f"the service was not ready within {_READY_TIMEOUT_S:.0f} s, Triton at {self._plan.triton}"
+                )
+            await asyncio.sleep(_READY_POLL_S)
+        self._announced = True
+        self._write_state()
+        self._on_ready()
+
+    def _write_state(self) -> None:
+        if not self._announced:
+            return
+        triton = self._triton
+        state = ServingState(
+            url=self._plan.url,
+            triton_grpc=self._plan.triton,
+            triton_http=triton.http_address if triton else None,
+            triton_metrics=triton.metrics_address if triton else None,
+            triton_pid=triton.pid if triton else None,
+        )
+        state.write(self._plan.state_files)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _says_ready(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

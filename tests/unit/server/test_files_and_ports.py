@@ -1,0 +1,106 @@
+"""What the launcher leaves on disk, and where it listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from visavis_proxy.credentials import Contract, Credentials
+from visavis_server.errors import PortTaken
+from visavis_server.key_file import ensure_key_file
+from visavis_server.main import default_workers
+from visavis_server.ports import candidates, free_loopback_ports
+from visavis_server.serve import listen, local_url
+from visavis_server.state import ServingState
+
+
+def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "credentials.toml"
+    assert ensure_key_file(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(Credentials.load(path)) == 1
+    key_id = path.read_text().split('id = "')[1].split('"')[0]
+    key = Credentials.load(path).find(key_id)
+    assert key is not None
+    assert set(key.contracts) == set(Contract)
+    assert len(key.secret.get_secret_value()) >= 32
+    assert [found.name for found in path.parent.iterdir()] == ["credentials.toml"]
+
+
+def test_two_first_starts_make_two_different_keys(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        ensure_key_file(tmp_path / name)
+    assert (tmp_path / "a").read_text() != (tmp_path / "b").read_text()
+
+
+def test_a_key_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.toml"
+    path.write_text("mine")
+    assert not ensure_key_file(path)
+    assert path.read_text() == "mine"
+
+
+def test_ports_are_free_and_lie_outside_the_range_of_outgoing_connections() -> None:
+    ports = free_loopback_ports(3)
+    assert len(set(ports)) == 3
+    for port in ports:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    assert not set(candidates((32_768, 60_999))) & set(range(32_768, 61_000))
+
+
+def test_a_taken_port_is_told_in_one_sentence() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
+            listen("127.0.0.1", port)
+
+
+def test_an_address_of_elsewhere_is_told_in_one_sentence() -> None:
+    with pytest.raises(PortTaken, match="cannot listen on"):
+        listen("192.0.2.1", 0)
+
+
+def test_the_printed_url_can_be_reached_from_this_machine() -> None:
+    assert local_url("0.0.0.0", 80) == "http://127.0.0.1:80"
+    assert local_url("::", 80) == "http://[::1]:80"
+    assert local_url("10.1.2.3", 80) == "http://10.1.2.3:80"
+
+
+def test_the_state_file_tells_of_a_living_service_alone(tmp_path: Path) -> None:
+    path = tmp_path / "serving.json"
+    assert ServingState.read(path) is None
+    state = ServingState("http://127.0.0.1:1", "127.0.0.1:2", None, None, None)
+    state.write([path])
+    assert ServingState.read(path) == state
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    ServingState("http://127.0.0.1:1", "127.0.0.1:2", None, None, None, pid=gone.pid).write([path])
+    assert ServingState.read(path) is None
+
+
+def test_a_service_removes_its_own_state_file_and_no_other(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    ServingState("u", "t", None, None, None).write([mine])
+    ServingState("u", "t", None, None, None, pid=os.getppid()).write([other])
+    ServingState.remove([mine, other])
+    assert not mine.exists()
+    assert other.exists()
+
+
+def test_the_models_keep_most_of_the_cores() -> None:
+    assert [default_workers(cores) for cores in (1, 2, 8, 64)] == [1, 1, 2, 8]
+
+
+def test_help_needs_none_of_the_heavy_libraries() -> None:
+    program = (
+        "import sys, visavis_server.main; print({'fastapi', 'numpy', 'grpc', 'uvicorn', 'pydantic'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
