@@ -1,0 +1,105 @@
+"""Answers in JSON and XML; both say the same."""
+
+from __future__ import annotations
+
+import re
+import uuid
+import xml.etree.ElementTree as ET  # Written with, never read with.
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+import orjson
+from starlette.responses import Response
+
+from visavis_proxy.contracts.aliyun.errors import FORMAT_INVALID, Refusal
+
+HOST_ID: Final = "cloudauth.aliyuncs.com"
+#: False match rates and thresholds as the document prints them; `comparison.py` holds our scores to them.
+CONFIDENCE_THRESHOLDS: Final[Mapping[str, str]] = {"0.0001": "90.07", "0.001": "80.01", "0.01": "70.02"}
+
+_THRESHOLDS_TEXT = orjson.dumps(CONFIDENCE_THRESHOLDS).decode()
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Children = Mapping[str, "str | float | bool | Children"]
+
+
+class Format(StrEnum):
+    """The parameter ``Format``."""
+
+    JSON = "JSON"
+    XML = "XML"
+
+    @classmethod
+    def named(cls, name: str) -> Format:
+        """JSON where the caller names none; the case of the name does not matter.
+
+        Raises:
+            Refusal: InvalidParameter.Format.
+        """
+        try:
+            return cls(name.upper() or cls.JSON)
+        except ValueError:
+            raise Refusal(FORMAT_INVALID) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Writes the answers to one request, in the format that its caller asked for."""
+
+    format: Format = Format.JSON
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
+
+    def in_format(self, name: str) -> Answers:
+        """The same request's answers in another format.
+
+        Raises:
+            Refusal: InvalidParameter.Format.
+        """
+        return replace(self, format=Format.named(name))
+
+    def success(self, similarity: float) -> Response:
+        """``similarity`` on the vendor's scale, 0 to 100."""
+        data: Children = {"ConfidenceThresholds": _THRESHOLDS_TEXT, "SimilarityScore": round(similarity, 4)}
+        if self.format is Format.XML:
+            return self._xml(
+                200, "CompareFacesResponse", {"RequestId": self.request_id, "Data": data, "Success": True, "Code": "1"}
+            )
+        return self._json(200, {"Code": "1", "Data": data, "RequestId": self.request_id, "Success": True})
+
+    def failure(self, refusal: Refusal) -> Response:
+        """A row of the error table."""
+        children = {
+            "RequestId": self.request_id,
+            "HostId": HOST_ID,
+            "Code": refusal.fault.code,
+            "Message": refusal.message,
+        }
+        if self.format is Format.XML:
+            return self._xml(refusal.fault.status, "Error", children)
+        return self._json(refusal.fault.status, children)
+
+    def _json(self, status: int, children: Children) -> Response:
+        return self._response(status, orjson.dumps(children), "application/json;charset=utf-8")
+
+    def _xml(self, status: int, root: str, children: Children) -> Response:
+        element = _grow(ET.Element(root), children)
+        text: bytes = ET.tostring(element, encoding="UTF-8", xml_declaration=True)
+        # The acs client reads errors only under exactly this content type.
+        return self._response(status, text, "text/xml;charset=utf-8")
+
+    def _response(self, status: int, content: bytes, content_type: str) -> Response:
+        return Response(content, status, {"content-type": content_type, "x-acs-request-id": self.request_id})
+
+
+def _grow(element: ET.Element, children: Children) -> ET.Element:
+    for name, value in children.items():
+        child = ET.SubElement(element, name)
+        if isinstance(value, Mapping):
+            _grow(child, value)
+        elif isinstance(value, bool):
+            child.text = "true" if value else "false"
+        else:
+            child.text = _NOT_IN_XML.sub("\ufffd", str(value))
+    return element

@@ -1,0 +1,85 @@
+"""Two pictures in, the vendor's similarity out: fetch, look at the header, analyse, compare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from visavis_client.comparison import compare
+from visavis_client.engine import Engine
+from visavis_client.errors import EngineFault, EngineTimeout
+from visavis_client.faces import Template
+from visavis_proxy import images
+from visavis_proxy.contracts.aliyun import errors
+from visavis_proxy.contracts.aliyun.answer import CONFIDENCE_THRESHOLDS
+from visavis_proxy.contracts.aliyun.checks import InlinePicture, Picture
+from visavis_proxy.contracts.aliyun.errors import Refusal
+from visavis_proxy.score_scale import OperatingPoints, ScoreScale
+from visavis_proxy.services import Services
+
+_LEAST_S: Final = 0.05
+
+T = TypeVar("T")
+
+
+def similarity_scale(points: OperatingPoints) -> ScoreScale:
+    """0 to 100, through the thresholds that every answer carries."""
+    anchors = {float(rate): float(threshold) for rate, threshold in CONFIDENCE_THRESHOLDS.items()}
+    return ScoreScale(points, anchors, bottom=0, top=100)
+
+
+class Comparison:
+    """Compares the largest faces of two pictures."""
+
+    def __init__(self, services: Services) -> None:
+        self._settings = services.settings.aliyun
+        self._engine_timeout_s = services.settings.engine_timeout_s
+        self._engine: Engine = services.engine
+        self._fetcher = services.fetcher
+        self._scale = similarity_scale(services.operating_points)
+
+    async def similarity(self, source: Picture, target: Picture, deadline: float) -> float:
+        """0 to 100; ``deadline`` is a time of the running loop's clock.
+
+        Both sides go at the same time; where both are at fault, the source's fault is named.
+
+        Raises:
+            Refusal, PictureError, EngineError, FetchError: see errors.RAISED.
+        """
+        probe_image, reference_image = await _both(self._load(source), self._load(target))
+        probe, reference = await _both(self._template(probe_image, deadline), self._template(reference_image, deadline))
+        return self._scale(compare(probe, reference))
+
+    async def _load(self, picture: Picture) -> bytes:
+        """The encoded picture, its header read but nothing decoded."""
+        if isinstance(picture, InlinePicture):
+            image = images.decode_base64(picture.text)
+        else:
+            image = await self._fetcher.fetch(picture.url, max_bytes=self._settings.max_picture_bytes)
+        header = images.inspect(image)
+        if header.width * header.height > self._settings.max_picture_pixels:
+            raise Refusal(errors.IMAGE_VALUE_PATTERN)
+        return image
+
+    async def _template(self, image: bytes, deadline: float) -> Template:
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s < _LEAST_S:
+            raise EngineTimeout("nothing is left of the time to answer in")
+        analysis = await self._engine.analyse(image, max_faces=1, timeout_s=min(left_s, self._engine_timeout_s))
+        if analysis.largest is None:
+            raise Refusal(errors.NO_FACE_DETECTED)
+        if analysis.largest.template is None:
+            raise EngineFault("a face without the template that was asked for")
+        return analysis.largest.template
+
+
+async def _both(source: Coroutine[Any, Any, T], target: Coroutine[Any, Any, T]) -> tuple[T, T]:
+    """Run both at once; the source's error comes first, and a side no longer needed is stopped."""
+    tasks = asyncio.ensure_future(source), asyncio.ensure_future(target)
+    try:
+        return await tasks[0], await tasks[1]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

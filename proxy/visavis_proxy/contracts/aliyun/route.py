@@ -1,0 +1,114 @@
+"""The room's door: one path, ``/``; below it, a request's way through the room from top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.contracts.aliyun import errors
+from visavis_proxy.contracts.aliyun.answer import Answers
+from visavis_proxy.contracts.aliyun.authentication import authenticate
+from visavis_proxy.contracts.aliyun.checks import check_operation, check_pictures
+from visavis_proxy.contracts.aliyun.comparison import Comparison
+from visavis_proxy.contracts.aliyun.errors import RAISED, Refusal, fault_of
+from visavis_proxy.contracts.aliyun.request import AcsRequest, parse
+from visavis_proxy.contracts.aliyun.schema import OPERATION, RESPONSES
+from visavis_proxy.services import Services
+
+_log = logging.getLogger(__name__)
+
+
+def router(services: Services) -> APIRouter:
+    """``POST /`` and ``GET /``; the gateway's answer to other methods."""
+    room = _Room(services)
+    routes = APIRouter(redirect_slashes=False, tags=["Alibaba Cloud CompareFaces"])
+    routes.add_api_route(
+        "/",
+        room.answer,
+        methods=["POST"],
+        operation_id="aliyun.CompareFaces",
+        summary="Compare the largest faces of two pictures",
+        responses=RESPONSES,
+        openapi_extra=OPERATION,
+        response_class=Response,
+    )
+    routes.add_api_route("/", room.answer, methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    return routes
+
+
+class _Room:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings.aliyun
+        self._comparison = Comparison(services)
+        self._held = 0
+
+    async def answer(self, request: Request) -> Response:
+        answers = Answers()
+        try:
+            async with self._holding(request) as call:
+                answers = answers.in_format(call.text("Format"))
+                return answers.success(await self._similarity(call, is_encrypted=request.url.scheme == "https"))
+        except Refusal as refusal:
+            return answers.failure(refusal)
+        except tuple(RAISED) as error:
+            return answers.failure(Refusal(fault_of(error)))
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            # Without the exception's own text, which may quote what the caller sent.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("request %s: %s\n%s", answers.request_id, type(error).__qualname__, place)
+            return answers.failure(Refusal(errors.INTERNAL_ERROR))
+
+    @asynccontextmanager
+    async def _holding(self, request: Request) -> AsyncIterator[AcsRequest]:
+        """The request, read and parsed, while the worker has room for its body."""
+        target = _target(request)
+        if len(target) > self._settings.max_target_bytes:
+            await _discard(request)
+            raise Refusal(errors.TOO_LARGE)
+        if self._held >= self._settings.max_requests_held:
+            await _discard(request)
+            raise Refusal(errors.THROTTLED)
+        self._held += 1
+        try:
+            body = await read_body(request, self._settings.max_body_bytes)
+            headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+            yield parse(request.method, target, headers, body)
+        finally:
+            self._held -= 1
+
+    async def _similarity(self, call: AcsRequest, *, is_encrypted: bool) -> float:
+        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
+        if self._settings.require_tls and not is_encrypted:
+            raise Refusal(errors.NEED_SSL)
+        if call.method not in {"POST", "GET"}:
+            raise Refusal(errors.ACTION_NOT_FOUND)
+        check_operation(call)
+        await authenticate(call, self._services)
+        source, target = check_pictures(call)
+        return await self._comparison.similarity(source, target, deadline)
+
+
+def _target(request: Request) -> str:
+    """Path and query as they stood in the request line."""
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return (path.partition(b"?")[0] + b"?" + query).decode("latin-1")
+
+
+async def _discard(request: Request) -> None:
+    """Read the body to its end, so that its sender comes to read the answer."""
+    try:
+        await read_body(request, 0)
+    except BodyTooLarge:
+        return
