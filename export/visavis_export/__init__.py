@@ -1,1 +1,6 @@
-"""Weights to verified graphs: the recipe that fills the model repository."""
+"""Weights to verified graphs: the recipe that fills the model repository.
+
+The export reads: fetch the pack's weights (``weights``), fold them to plain float32 (``folding``), build our two graphs
+around them (``detector``, ``embedder``), hold the graphs against OpenCV (``verification``), and only then put them in
+place (``repository``).
+"""

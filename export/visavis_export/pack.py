@@ -1,0 +1,77 @@
+"""A pack: detector, embedder, their settings and licence, in one TOML file beside this module."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from visavis_export.errors import PackInvalid
+
+PACKS = Path(__file__).with_name("packs")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRecipe:
+    """Which network finds faces, and what counts as one."""
+
+    family: str
+    #: An entry of models.lock.toml.
+    weights: str
+    #: Candidates must score more than this, 0…1.
+    score_threshold: float
+    #: Intersection over union above which the lower-scoring of two boxes is dropped.
+    overlap_threshold: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.score_threshold < 1 and 0 < self.overlap_threshold < 1):
+            raise PackInvalid("A detector's score_threshold and overlap_threshold lie between 0 and 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderRecipe:
+    """Which network describes a face."""
+
+    family: str
+    weights: str
+    #: Length of the embedding.
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What `--pack NAME` stands for."""
+
+    name: str
+    title: str
+    #: An SPDX expression over everything the pack's weights are.
+    licence: str
+    detector: DetectorRecipe
+    embedder: EmbedderRecipe
+    #: Thresholds that were measured with this pack; the file need not exist.
+    operating_points: Path
+
+
+def load_pack(name: str, folder: Path = PACKS) -> Pack:
+    """Read ``<folder>/<name>.toml``.
+
+    Raises:
+        PackInvalid: no such pack, or a key is missing, unknown or of the wrong type.
+    """
+    path = folder / f"{name}.toml"
+    known = sorted(found.stem for found in folder.glob("*.toml"))
+    if name not in known:
+        raise PackInvalid(f"There is no pack {name!r}; known are: {', '.join(known)}.")
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return Pack(
+            name=name,
+            title=table["title"],
+            licence=table["licence"],
+            detector=DetectorRecipe(**table["detector"]),
+            embedder=EmbedderRecipe(**table["embedder"]),
+            operating_points=folder / f"{name}.operating_points.json",
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PackInvalid(f"The pack {path.name} cannot be used: {error}.") from error
