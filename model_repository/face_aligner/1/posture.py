@@ -10,7 +10,7 @@ Pixels = npt.NDArray[np.uint8]
 
 #: A mean adult face in millimetres, origin between the eyes: x to the viewer's right, y down, z towards the camera.
 #: Order: the viewer's left eye, right eye, nose tip, left and right mouth corner.
-MEAN_FACE = np.array([[-31.5, 0.0, 0.0], [31.5, 0.0, 0.0], [0.0, 37.0, 32.0], [-25.5, 71.0, 3.0], [25.5, 71.0, 3.0]])
+MEAN_FACE = np.array([[-31.5, 0.0, 0.0], [31.5, 0.0, 0.0], [0.0, 39.2, 32.0], [-25.5, 71.0, 3.0], [25.5, 71.0, 3.0]])
 #: (5, 3): what turns centred landmarks into the two visible rows of a scaled rotation, by least squares.
 _SOLVER = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0)).T
 
