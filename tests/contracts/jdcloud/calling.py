@@ -9,7 +9,7 @@ import hmac
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ import httpx
 from fakes import TEST_KEY, make_services
 from fastapi import FastAPI
 from PIL import Image
+from starlette.requests import ClientDisconnect
 
 from visavis_client.errors import VisavisError
 from visavis_client.faces import PictureAnalysis
@@ -128,9 +129,25 @@ class Room:
         """Send anything."""
         return asyncio.run(self._send(method, path, body, headers or {}))
 
+    def abandon(self) -> httpx.Response:
+        """Begin a body and leave."""
+
+        async def unfinished() -> AsyncIterator[bytes]:
+            yield b"{"
+            raise ClientDisconnect
+
+        async def begin() -> httpx.Response:
+            async with self._client() as client:
+                return await client.post(PATH, content=unfinished(), headers=Signer().headers(b"{"))
+
+        return asyncio.run(begin())
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url=f"http://{HOST}")
+
     async def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str | bytes]) -> httpx.Response:
         raw = {name: value.encode("latin-1") if isinstance(value, str) else value for name, value in headers.items()}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url=f"http://{HOST}") as client:
+        async with self._client() as client:
             return await client.request(method, path, content=body, headers=raw)
 
     def ask(self, body: bytes | None = None, signer: Signer | None = None) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.jdcloud.calling import Signer
+from contracts.jdcloud.document import SHARED
 
 from visavis_proxy.contracts.jdcloud.route import PATH
 from visavis_proxy.contracts.jdcloud.signature import (
@@ -24,7 +24,9 @@ from visavis_proxy.contracts.jdcloud.signature import (
     verify,
 )
 
-VECTORS_FILE = Path(__file__).resolve().parents[4] / "shared" / "contracts" / "golden_vectors.json"
+documented = pytest.mark.documented
+
+VECTORS_FILE = SHARED / "golden_vectors.json"
 NAMES = ("jd_apim_json", "jd_apim_string_body", "jd_sdk16_v3", "jd_published_example")
 SECRET = "TESTSK"
 
@@ -69,7 +71,13 @@ def test_these_are_all_the_vectors_of_this_vendor() -> None:
     assert {name for name, scheme in schemes.items() if scheme.startswith("JDCLOUD")} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+EXAMPLES = {
+    "jd_published_example": documented("jdcloud", "example", "WIRE.md §2.2: vendor's published signature"),
+    "jd_apim_json": documented("jdcloud", "example", "WIRE.md §2.2: captured signature"),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=EXAMPLES.get(name, ())) for name in NAMES])
 def test_golden_vector_is_judged_right(name: str) -> None:
     """A vector holds, or not, as its file says, and what is hashed on the way is what the client hashed."""
     entry = vector(name)
@@ -197,6 +205,7 @@ def test_the_date_of_the_credential_is_that_of_the_header() -> None:
         read_claim(with_header(request, "x-jdcloud-date", "20261122T033000Z"))
 
 
+@documented("jdcloud", "example", "Authorization of the header table")
 def test_the_documents_sample_without_a_blank_is_accepted() -> None:
     """JDCLOUD2-HMAC-SHA256Credential=access... is how the document prints it."""
     request = signed_request(Signer())
