@@ -100,3 +100,12 @@ def signed(body: bytes, key: Key = TEST_KEY, *, url: str = URL, service: str = "
 def as_json(question: object) -> bytes:
     """A body as the document's Python writes it."""
     return json.dumps(question).encode()
+
+
+PATH = "/prod/face_comparison"
+GOOD = as_json(img(FACE))
+
+
+def post(body: bytes = GOOD, path: str = PATH, *, headers: dict[str, str] | None = None, **given: Any) -> Response:
+    """POST to a room with those neighbours; everything has a good default."""
+    return client(services(**given)).post(path, content=body, headers=headers)

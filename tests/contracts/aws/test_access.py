@@ -6,7 +6,7 @@ import time
 
 import pytest
 from contracts.aws import bench
-from contracts.aws.test_errors import GOOD, PATH, post
+from contracts.aws.bench import GOOD, PATH, post
 from fakes import TEST_KEY
 
 from visavis_proxy.contracts.aws.access import authorization_mode

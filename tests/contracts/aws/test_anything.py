@@ -6,10 +6,17 @@ import json
 import math
 from typing import Any
 
+import schemathesis
 from contracts.aws import bench
 from contracts.aws.document import ERRORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 #: 502 and 504 need an engine that fails, 413 a large body, 429 many requests: none of them is due here.
 BARE_STATUSES, GATEWAY_STATUSES = {400, 415}, {403}
@@ -71,3 +78,16 @@ def assert_faces(answer: dict[str, Any]) -> None:
         assert len(face["face_hash"]) == 768
         assert all(map(math.isfinite, (*face["face_hash"], *face["BoundingBox"].values(), face["Confidence"])))
     assert json.dumps(answer)
+
+
+DESCRIPTION = schemathesis.openapi.from_asgi("/openapi.json", CLIENTS[0].app)
+
+
+@DESCRIPTION.parametrize()
+@settings(max_examples=25, deadline=None)
+def test_service_answers_as_it_describes_itself(case: schemathesis.Case) -> None:
+    """Requests made from our own OpenAPI, right and wrong ones, get a status and a label that it names."""
+    answer = case.call()
+    case.validate_response(answer, checks=[not_a_server_error, status_code_conformance, content_type_conformance])
+    if answer.status_code not in BARE_STATUSES:
+        case.validate_response(answer, checks=[response_schema_conformance])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contracts.aws import bench
+from contracts.aws.bench import GOOD, PATH, post
 from contracts.aws.document import ERRORS
 from fakes import TEST_KEY
 from httpx import Response
@@ -23,8 +24,6 @@ from visavis_proxy.fetch import FetchFailed, FetchRefused, FetchTimeout, FetchTo
 from visavis_proxy.settings import Settings
 from visavis_proxy.state import StateUnavailable
 
-PATH = "/prod/face_comparison"
-GOOD = bench.as_json(bench.img(bench.FACE))
 IAM = bench.settings(authorization="AWS_IAM")
 
 
@@ -36,10 +35,6 @@ class Case:
     request: Callable[[], Response]
     status: int
     error_type: str | None = None
-
-
-def post(body: bytes = GOOD, path: str = PATH, *, headers: dict[str, str] | None = None, **given: Any) -> Response:
-    return bench.client(bench.services(**given)).post(path, content=body, headers=headers)
 
 
 def url(value: str, **given: Any) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from contracts.aws import bench
-from contracts.aws.test_errors import GOOD, post
+from contracts.aws.bench import GOOD, post
 from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse
