@@ -1,0 +1,116 @@
+"""Directories and pairs files are read as LFW has them, templates come once, and files are written whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visavis_accuracy.calibration import write_whole
+from visavis_accuracy.evaluation import evaluate
+from visavis_accuracy.photographs import CollectionInvalid, digest, read_directory, read_pairs
+from visavis_accuracy.report import as_json, write
+from visavis_accuracy.templates import TemplateCache, enrol
+from visavis_client.errors import EngineBusy
+from visavis_client.faces import PictureAnalysis
+from visavis_client.fakes import FakeEngine, fake_analysis, fake_face
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    for name, count in (("Ada", 3), ("Bob", 2), ("Eve", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(1, count + 1):
+            (tmp_path / name / f"{name}_{number:04d}.jpg").write_bytes(f"{name}{number}".encode())
+    (tmp_path / "notes.txt").write_text("no folder")
+    return tmp_path
+
+
+def engine() -> FakeEngine:
+    faces = {b"Ada1": (1, 0.1), b"Ada2": (1, 0.2), b"Ada3": (1, 0.3), b"Bob1": (0.1, 1), b"Bob2": (0.2, 1)}
+    return FakeEngine(
+        {data: fake_analysis(fake_face(*row)) for data, row in faces.items()} | {b"Eve1": fake_analysis()}
+    )
+
+
+def test_a_folder_is_a_person(album: Path) -> None:
+    assert [photograph.identity for photograph in read_directory(album)] == ["Ada"] * 3 + ["Bob"] * 2 + ["Eve"]
+    assert {photograph.identity for photograph in read_directory(album, dropped={"Bob"})} == {"Ada", "Eve"}
+
+
+def test_one_person_or_none_cannot_be_compared(album: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path / "absent", album / "Ada"):
+        with pytest.raises(CollectionInvalid):
+            read_directory(folder)
+
+
+def test_a_pairs_file_has_folds_of_mated_and_non_mated_pairs(album: Path) -> None:
+    file = album / "pairs.txt"
+    file.write_text("2\t1\nAda\t1\t2\nAda\t1\tBob\t2\nBob\t1\t2\nBob\t1\tAda\t3\n")
+    photographs, pairs = read_pairs(file, album)
+    assert [(pair.mated, pair.fold) for pair in pairs] == [(True, 0), (False, 0), (True, 1), (False, 1)]
+    assert photographs[pairs[3].reference].path.name == "Ada_0003.jpg"
+    for broken in ("2\t1\nAda\tx\ty\n", "2\t1\nNobody\t1\t2\n", ""):
+        file.write_text(broken)
+        with pytest.raises(CollectionInvalid):
+            read_pairs(file, album)
+
+
+def test_templates_are_made_once_and_a_second_run_takes_them_from_the_cache(album: Path, tmp_path: Path) -> None:
+    photographs = read_directory(album)
+    cache = TemplateCache(tmp_path / "cache" / "templates.sqlite")
+    models = engine()
+    first = asyncio.run(enrol(photographs, models, cache, lambda _: None))
+    again = asyncio.run(enrol(photographs, models, cache, lambda _: None))
+    assert (first.analysed, again.analysed, len(models.asked)) == (6, 0, 6)
+    assert first.found.tolist() == [True] * 5 + [False]
+    assert np.array_equal(first.vectors, again.vectors)
+    assert (tmp_path / "cache" / "templates.sqlite").stat().st_mode & 0o077 == 0
+    assert digest(photographs, first.contents) == digest(photographs[::-1], first.contents[::-1])
+
+
+def test_an_unreadable_picture_is_reported_and_a_busy_engine_is_asked_again(album: Path) -> None:
+    (album / "Eve" / "Eve_0002.jpg").write_bytes(b"broken")
+
+    class Busy(FakeEngine):
+        refusals = 2
+
+        async def analyse(self, *args: object, **options: object) -> PictureAnalysis:
+            if self.refusals:
+                self.refusals -= 1
+                raise EngineBusy("later")
+            return await super().analyse(*args, **options)  # type: ignore[arg-type]
+
+    models = Busy(engine()._answers)
+    enrolled = asyncio.run(enrol(read_directory(album), models, TemplateCache(None), lambda _: None))
+    assert [path.name for path in enrolled.unreadable] == ["Eve_0002.jpg"]
+    assert enrolled.found.sum() == 5
+
+
+def test_a_report_is_a_table_json_two_plots_and_a_page_of_its_own(album: Path, tmp_path: Path) -> None:
+    photographs = read_directory(album)
+    enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
+    found = evaluate(photographs, enrolled)
+    about = {"name": "an <album>", "identity": "fake"}
+    assert found.without_face == ("Eve_0001.jpg",)
+    assert as_json(found, about)["mated_pairs"] == 4
+    written = {path.name for path in write(found, about, tmp_path / "report")}
+    assert written == {"evaluation.html", "evaluation.json", "det.svg", "det.png", "scores.svg", "scores.png"}
+    page = (tmp_path / "report" / "evaluation.html").read_text()
+    assert "an &lt;album&gt;" in page
+    assert page.count("<svg") == 2
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "operating_points.json"
+    write_whole(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_whole(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["operating_points.json"]

@@ -1,0 +1,143 @@
+"""All pairs are counted once, and rates, intervals and tails say what the pairs say."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from visavis_accuracy import scores as scores_module
+from visavis_accuracy.bootstrap import resample
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate
+from visavis_accuracy.photographs import Pair
+from visavis_accuracy.rates import (
+    RATES,
+    curve,
+    false_match_rate_at,
+    fold_accuracy,
+    threshold_at,
+    true_match_rate_at,
+)
+from visavis_accuracy.scores import BINS, PairScores, count_pairs
+from visavis_accuracy.splits import measure_splits
+from visavis_accuracy.tail import fit_tail
+
+
+def people(number: int, pictures: int, *, noise: float = 0.8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Templates of made-up people: float32 (number * pictures, 64), and their numbers."""
+    draw = np.random.default_rng(seed)
+    identities = np.repeat(np.arange(number, dtype=np.int32), pictures)
+    vectors = draw.normal(size=(number, 64))[identities] + noise * draw.normal(size=(identities.size, 64))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), identities
+
+
+@pytest.fixture(scope="module")
+def crowd() -> tuple[np.ndarray, np.ndarray, PairScores]:
+    vectors, identities = people(900, 3)
+    return vectors, identities, count_pairs(vectors, identities)
+
+
+def every_pair(vectors: np.ndarray, identities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.triu_indices(len(vectors), 1)
+    scores = np.clip((vectors @ vectors.T)[rows, columns], -1, 1)
+    mated = identities[rows] == identities[columns]
+    return scores[mated], scores[~mated]
+
+
+def test_blocks_count_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, identities = people(60, 4)
+    mated, non_mated = every_pair(vectors, identities)
+    for block in (7, 64, 1000):
+        monkeypatch.setattr(scores_module, "BLOCK", block)
+        counted = count_pairs(vectors, identities)
+        assert (counted.mated_pairs, counted.non_mated_pairs) == (mated.size, non_mated.size)
+        assert np.allclose(np.sort(counted.kept_non_mated.scores), np.sort(non_mated), atol=1e-6)
+        assert np.allclose(np.sort(counted.kept_mated.scores), np.sort(mated), atol=1e-6)
+
+
+def test_with_little_memory_the_most_alike_pairs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores_module, "BLOCK", 50)
+    vectors, identities = people(100, 3)
+    _, non_mated = every_pair(vectors, identities)
+    counted = count_pairs(vectors, identities, kept=500)
+    assert np.allclose(np.sort(counted.kept_non_mated.scores), np.sort(non_mated)[-500:], atol=1e-6)
+    assert counted.non_mated_pairs == non_mated.size
+
+
+def test_a_threshold_has_its_false_match_rate(crowd: tuple[np.ndarray, np.ndarray, PairScores]) -> None:
+    vectors, identities, counted = crowd
+    _, non_mated = every_pair(vectors, identities)
+    for rate in (1e-1, 1e-2, 1e-3, 1e-4):
+        threshold = threshold_at(counted, rate)
+        assert threshold is not None
+        assert (non_mated >= threshold).mean() == pytest.approx(rate, rel=0.01)
+        assert false_match_rate_at(counted, threshold) == pytest.approx(rate, rel=0.01)
+    assert threshold_at(counted, 1e-6) is None
+
+
+def test_rates_fall_and_rise_and_meet(crowd: tuple[np.ndarray, np.ndarray, PairScores]) -> None:
+    _, _, counted = crowd
+    rates = curve(counted.mated, counted.non_mated)
+    assert (np.diff(rates.false_match_rate) <= 0).all()
+    assert (np.diff(rates.false_non_match_rate) >= 0).all()
+    assert rates.false_match_rate[0] == 1
+    assert 0 < rates.equal_error_rate < 0.05
+    assert rates.thresholds.size == BINS
+
+
+def test_intervals_hold_the_figure_and_resample_people(crowd: tuple[np.ndarray, np.ndarray, PairScores]) -> None:
+    _, identities, counted = crowd
+    found = resample(counted, identities, RATES)
+    for rate in (1e-1, 1e-2, 1e-3, 1e-4):
+        threshold = threshold_at(counted, rate)
+        thresholds, matches = found.threshold_interval(rate), found.true_match_interval(rate)
+        assert threshold is not None
+        assert thresholds is not None
+        assert matches is not None
+        assert thresholds.low <= threshold <= thresholds.high
+        assert matches.low <= true_match_rate_at(counted, threshold) <= matches.high
+    widths = [i.high - i.low for i in map(found.threshold_interval, (1e-2, 1e-3, 1e-4)) if i]
+    assert widths == sorted(widths)
+
+
+def test_a_fitted_tail_continues_the_pairs_it_was_fitted_to() -> None:
+    vectors, identities = people(3000, 1)
+    whole = count_pairs(vectors, identities)
+    part = count_pairs(vectors[:900], identities[:900])
+    tail = fit_tail(part)
+    assert tail is not None
+    wanted = threshold_at(whole, 1e-5)
+    assert wanted is not None
+    assert tail.threshold(1e-5) == pytest.approx(wanted, abs=0.03)
+    assert tail.threshold(1e-6) > tail.threshold(1e-5)
+
+
+def test_calibration_marks_what_it_extrapolates_and_refuses_what_it_cannot_say(
+    crowd: tuple[np.ndarray, np.ndarray, PairScores],
+) -> None:
+    _, identities, counted = crowd
+    points = calibrate(counted, identities)
+    assert [point.false_match_rate for point in points] == list(RATES)
+    assert all(a.threshold < b.threshold for a, b in itertools.pairwise(points))
+    assert [point.extrapolated for point in points] == [False, False, False, False, True, True]
+    few, who = people(8, 2)
+    with pytest.raises(CalibrationImpossible, match="people"):
+        calibrate(count_pairs(few, who), who)
+
+
+def test_strangers_see_the_nominal_rate() -> None:
+    vectors, identities = people(800, 2)
+    rows = measure_splits(vectors, identities, splits=2, rates=(1e-2, 1e-3))
+    assert len(rows) == 8
+    assert all(0.7 < row.factor < 1.4 for row in rows)
+
+
+def test_fold_accuracy_tries_the_others_threshold_on_each_fold() -> None:
+    pairs = [Pair(0, 1, mated, fold) for fold in range(10) for mated in (True, False)]
+    scores = np.array([0.9 if pair.mated else 0.1 for pair in pairs])
+    assert fold_accuracy(scores, pairs) == (1.0, 0.0)
+    scores[0] = 0.0
+    mean, deviation = fold_accuracy(scores, pairs)
+    assert mean == pytest.approx(0.95)
+    assert deviation == pytest.approx(0.15)
