@@ -60,7 +60,7 @@ def test_example_numbers_are_in_half_precision() -> None:
 
 def test_spelling_is_that_of_the_solution() -> None:
     """One blank after every comma and colon, none elsewhere: how Python's json.dumps spells."""
-    text = ask(fake_face(1.0, 2.0))
+    text = ask(fake_face(1.0, 2.0), fake_face(3.0, 4.0))
     assert text == json.dumps(json.loads(text))
     assert text.startswith('{"Faces": [{"BoundingBox": {"Width": ')
 
@@ -139,4 +139,4 @@ def test_confidence_is_the_detection_score() -> None:
 def test_face_model_version_is_the_documents() -> None:
     """The literal of the document, 1.2.0, unless it is set otherwise."""
     assert json.loads(ask())["FaceModelVersion"] == "1.2.0"
-    assert json.loads(ask(face_model_version="2"))["FaceModelVersion"] == "2"
+    assert json.loads(ask(face_model_version="2,0:b"))["FaceModelVersion"] == "2,0:b"

@@ -1,10 +1,10 @@
-"""The answer, in the document's words and order, spelt as the solution's Python spells JSON."""
+"""The answer, in the document's words and order, spaced as the solution's Python spaces JSON."""
 
 from __future__ import annotations
 
-import json
+import orjson
 
-from visavis_client.faces import Face, ImageSize, PictureAnalysis
+from visavis_client.faces import BoundingBox, ImageSize, PictureAnalysis
 from visavis_proxy.contracts.aws.face_hash import face_hash
 from visavis_proxy.contracts.aws.settings import AwsSettings
 
@@ -15,21 +15,26 @@ def answer(analysis: PictureAnalysis, settings: AwsSettings) -> bytes:
     Raises:
         EngineFault: an embedding has no face_hash.
     """
-    surest_first = sorted(analysis.faces, key=lambda face: -face.detection_score)
     faces = [
-        _face(face, face_hash(face.template.embedding()), analysis.image_size)
-        for face in surest_first
+        {
+            "BoundingBox": _fractions(face.box, analysis.image_size),
+            "Confidence": face.detection_score,
+            "face_hash": face_hash(face.template.embedding()),
+        }
+        for face in sorted(analysis.faces, key=lambda face: -face.detection_score)
         if face.template is not None and face.detection_score >= settings.min_confidence
     ]
-    return json.dumps({"Faces": faces, "FaceModelVersion": settings.face_model_version}, allow_nan=False).encode()
+    # An order of magnitude faster than json.dumps, which would cost more than everything else here. No member's name
+    # and no number holds a comma or a colon, but a version might.
+    listed = orjson.dumps({"Faces": faces}).replace(b",", b", ").replace(b":", b": ")
+    return listed[:-1] + b', "FaceModelVersion": ' + orjson.dumps(settings.face_model_version) + b"}"
 
 
-def _face(face: Face, numbers: list[float], picture: ImageSize) -> dict[str, object]:
-    # Fractions of the picture, not clamped: a face at the border may leave [0, 1] a little.
-    box = {
-        "Width": face.box.width / picture.width,
-        "Height": face.box.height / picture.height,
-        "Left": face.box.left / picture.width,
-        "Top": face.box.top / picture.height,
+def _fractions(box: BoundingBox, picture: ImageSize) -> dict[str, float]:
+    """Shares of the picture, not clamped: a face at the border may leave [0, 1] a little."""
+    return {
+        "Width": box.width / picture.width,
+        "Height": box.height / picture.height,
+        "Left": box.left / picture.width,
+        "Top": box.top / picture.height,
     }
-    return {"BoundingBox": box, "Confidence": face.detection_score, "face_hash": numbers}
