@@ -61,7 +61,7 @@ def compare(options: CompareOptions) -> bool:
     """
     images = [_read(options.probe), _read(options.reference)]
     running = ServingState.read(options.data_dir / STATE_FILE)
-    address = options.triton or (running.triton_grpc if running else None)
+    address = options.triton or (running.triton.grpc if running else None)
     if address is not None:
         comparison = asyncio.run(_compare(options, address, images))
     else:

@@ -25,6 +25,8 @@ from visavis_server.state import STATE_FILE
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
 
+#: Within the data directory.
+TRITON_LOG = "triton.log"
 _BACKLOG = 2048
 
 
@@ -62,6 +64,8 @@ def serve(options: ServeOptions) -> None:
                 f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
             )
         plan = _plan(options, listener, key_file)
+        if plan.make_triton is not None:
+            typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
         line = f"ready: {plan.url}  keys: {key_file}  try: visavis compare A.jpg B.jpg"
         asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(line)).run())
 
@@ -70,7 +74,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
     port = listener.getsockname()[1]
     ports = TritonPorts.free()
     device = choose_device(options.device) if options.triton is None else options.device
-    log = options.data_dir / "triton.log"
+    log = options.data_dir / TRITON_LOG
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
 

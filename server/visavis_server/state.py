@@ -15,14 +15,21 @@ STATE_FILE = "serving.json"
 
 
 @dataclass(frozen=True, slots=True)
+class TritonState:
+    """Addresses are ``host:port``; somebody else's Triton has gRPC alone."""
+
+    grpc: str
+    http: str | None = None
+    metrics: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServingState:
-    """Addresses are ``host:port``; what belongs to an embedded Triton is None where there is none."""
+    """Where the service is."""
 
     url: str
-    triton_grpc: str
-    triton_http: str | None
-    triton_metrics: str | None
-    triton_pid: int | None
+    triton: TritonState
     #: Of the supervisor.
     pid: int = field(default_factory=os.getpid)
 
@@ -38,9 +45,10 @@ class ServingState:
     def read(cls, path: Path) -> Self | None:
         """What a living supervisor has written there, or None."""
         try:
-            found = cls(**json.loads(path.read_text("utf-8")))
+            told = json.loads(path.read_text("utf-8"))
+            found = cls(told["url"], TritonState(**told["triton"]), told["pid"])
             os.kill(found.pid, 0)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return found
 

@@ -16,7 +16,7 @@ from visavis_server.backoff import Backoff
 from visavis_server.errors import CommandFailed
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess, WorkerProcess
-from visavis_server.state import ServingState
+from visavis_server.state import ServingState, TritonState
 from visavis_server.triton import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -115,14 +115,12 @@ class Supervisor:
     def _write_state(self) -> None:
         if not self._announced:
             return
-        triton = self._triton
-        state = ServingState(
-            url=self._plan.url,
-            triton_grpc=self._plan.triton,
-            triton_http=triton.http_address if triton else None,
-            triton_metrics=triton.metrics_address if triton else None,
-            triton_pid=triton.pid if triton else None,
-        )
+        embedded = self._triton
+        if embedded is None:
+            triton = TritonState(self._plan.triton)
+        else:
+            triton = TritonState(self._plan.triton, embedded.http_address, embedded.metrics_address, embedded.pid)
+        state = ServingState(self._plan.url, triton)
         state.write(self._plan.state_files)
 
 

@@ -17,7 +17,7 @@ from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
 from visavis_server.ports import candidates, free_loopback_ports
 from visavis_server.serve import listen, local_url
-from visavis_server.state import ServingState
+from visavis_server.state import ServingState, TritonState
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -76,19 +76,19 @@ def test_the_printed_url_can_be_reached_from_this_machine() -> None:
 def test_the_state_file_tells_of_a_living_service_alone(tmp_path: Path) -> None:
     path = tmp_path / "serving.json"
     assert ServingState.read(path) is None
-    state = ServingState("http://127.0.0.1:1", "127.0.0.1:2", None, None, None)
+    state = ServingState("http://127.0.0.1:1", TritonState("127.0.0.1:2"))
     state.write([path])
     assert ServingState.read(path) == state
     gone = subprocess.Popen(["true"])
     gone.wait()
-    ServingState("http://127.0.0.1:1", "127.0.0.1:2", None, None, None, pid=gone.pid).write([path])
+    ServingState("http://127.0.0.1:1", TritonState("127.0.0.1:2"), pid=gone.pid).write([path])
     assert ServingState.read(path) is None
 
 
 def test_a_service_removes_its_own_state_file_and_no_other(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
-    ServingState("u", "t", None, None, None).write([mine])
-    ServingState("u", "t", None, None, None, pid=os.getppid()).write([other])
+    ServingState("u", TritonState("t")).write([mine])
+    ServingState("u", TritonState("t"), pid=os.getppid()).write([other])
     ServingState.remove([mine, other])
     assert not mine.exists()
     assert other.exists()

@@ -1,0 +1,58 @@
+# Every target sets up what it needs by itself; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check export bench lock clean venv-serve venv-dev
+
+BIN := .venv/bin
+PORT ?= 8080
+export PYTHON
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+serve: venv-serve ## start the service: PORT=8080 CREDENTIALS=file WORKERS=n
+	@exec $(BIN)/visavis serve --port "$(PORT)" \
+		$(if $(CREDENTIALS),--credentials "$(CREDENTIALS)") $(if $(WORKERS),--workers "$(WORKERS)")
+
+test: venv-dev ## run the tests on the real Triton: TESTS=tests/unit
+	@$(BIN)/visavis export
+	@$(BIN)/pytest $(TESTS)
+
+check: venv-dev ## format, lint, types, import rules, deployment files
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v docker-compose >/dev/null; then \
+		echo docker-compose config; docker-compose --file docker-compose.yml config --quiet; \
+	else echo "docker-compose is not installed: docker-compose.yml is not checked"; fi
+
+export: venv-serve ## make the models' graphs
+	@$(BIN)/visavis export
+
+bench: venv-dev ## measure: see docs/performance.md
+	@$(BIN)/visavis export
+	@$(BIN)/python -m perf $(ARGS)
+
+# The locks are universal and name no package index.
+UV := build/uv/bin/uv
+COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --quiet
+SERVE_EXTRAS := --extra embedded --extra export --extra redis --extra s3
+
+lock: venv-dev ## renew the locks in requirements/: UPGRADE=1 for the newest versions
+	@test -x $(UV) || ($(BIN)/python -m venv build/uv && build/uv/bin/python -m pip install --quiet uv)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) $(SERVE_EXTRAS) --group dev --group build -o requirements/dev.txt
+	$(COMPILE) $(SERVE_EXTRAS) --group build -c requirements/dev.txt -o requirements/serve.txt
+	$(COMPILE) --extra redis --extra s3 -c requirements/dev.txt -o requirements/proxy.txt
+	$(COMPILE) --extra export -c requirements/dev.txt -o requirements/export.txt
+
+clean: ## remove what was built and installed here
+	rm -rf .venv .venvs .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf model_repository/*/[0-9]*/model.onnx model_repository/models.json model_repository/operating_points.json
+
+venv-serve:
+	@sh requirements/venv.sh serve
+
+venv-dev:
+	@sh requirements/venv.sh dev
