@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -196,3 +197,33 @@ def test_engine_is_not_asked_after_an_error() -> None:
     for body in (b"", b"{}", b'{"img": "%%%"}', bench.as_json(bench.img(bench.draw(kind="GIF")))):
         bench.client(given).post(PATH, content=body)
     assert engine.asked == []
+
+
+class StuckFetcher:
+    """A fetcher that never comes back."""
+
+    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+
+def test_answer_that_takes_too_long() -> None:
+    """Whatever holds a request up, it is answered within the time that its caller waits."""
+    given = replace(bench.services(), settings=bench.settings(answer_within_s=0.05), fetcher=StuckFetcher())  # type: ignore[arg-type]
+    answer = bench.client(given).post(PATH, content=bench.as_json({"url": bench.PICTURE_URL}))
+    assert (answer.status_code, answer.json()) == (504, {"message": "Endpoint request timed out"})
+
+
+class FaultyEngine:
+    """An engine with a bug."""
+
+    async def analyse(self, image: bytes, **_: object) -> None:
+        raise LookupError(" ".join(("private", "words")))
+
+
+def test_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug is the gateway's crash to the caller, and a place, without the bug's own words, to the log."""
+    answer = bench.client(replace(bench.services(), engine=FaultyEngine())).post(PATH, content=GOOD)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()) == (502, {"message": "Internal server error"})
+    assert "LookupError" in caplog.text
+    assert "private words" not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 from contracts.aws import bench
@@ -87,6 +88,7 @@ def test_answers_carry_cors_and_their_length(body: bytes) -> None:
     answer = post(body)
     assert answer.headers["content-type"] == "application/json"
     assert int(answer.headers["content-length"]) == len(answer.content)
+    assert uuid.UUID(answer.headers["x-amzn-requestid"])
     assert [answer.headers[f"access-control-allow-{what}"] for what in ("headers", "origin", "methods")] == ["*"] * 3
 
 

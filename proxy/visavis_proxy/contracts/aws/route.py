@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -13,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from visavis_client.engine import MAX_FACES
 from visavis_client.errors import VisavisError
-from visavis_client.faces import PictureAnalysis
 from visavis_proxy.bodies import BodyTooLarge, read_body
 from visavis_proxy.contracts.aws.access import admit
 from visavis_proxy.contracts.aws.answer import answer
@@ -29,6 +31,8 @@ from visavis_proxy.contracts.aws.errors import (
 )
 from visavis_proxy.contracts.aws.request import obtain_picture, read_question
 from visavis_proxy.contracts.aws.schema import OPERATION, RESPONSES
+from visavis_proxy.faults import log_fault
+from visavis_proxy.observation import note
 from visavis_proxy.services import Services
 from visavis_proxy.state import StateUnavailable
 
@@ -49,6 +53,8 @@ PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "POST,OPTION",
     "Access-Control-Allow-Credentials": "true",
 }
+
+_log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -89,16 +95,20 @@ def _add_endpoint(rooms: APIRouter, path: str, handler: Handler) -> None:
 def _face_comparison(services: Services, endpoint: str) -> Handler:
     async def face_comparison(request: Request) -> Response:
         try:
-            return _respond(200, await _compare(request, services, endpoint))
+            return _respond(request.scope, 200, await _compare(request, services, endpoint), outcome="success")
         except Refused as refused:
-            return _refuse(refused.answer)
+            return _refuse(request.scope, refused.answer)
         except BodyTooLarge:
-            return _refuse(REQUEST_TOO_LONG)
-        except ClientDisconnect:
-            # Read by a caller who was too slow; one who left reads nothing.
-            return _refuse(TIMED_OUT)
+            return _refuse(request.scope, REQUEST_TOO_LONG)
+        except (TimeoutError, ClientDisconnect):
+            # The latter is read by a caller whose body was too slow; one who left reads nothing.
+            return _refuse(request.scope, TIMED_OUT)
         except StateUnavailable:
-            return _refuse(INTERNAL_SERVER_ERROR)
+            return _refuse(request.scope, INTERNAL_SERVER_ERROR)
+        except Exception as fault:
+            # What the gateway says when the function behind it crashes.
+            log_fault(_log, fault)
+            return _refuse(request.scope, INTERNAL_SERVER_ERROR)
 
     return face_comparison
 
@@ -107,16 +117,17 @@ async def _compare(request: Request, services: Services, endpoint: str) -> bytes
     """The whole story of a call; the caller's own cosine of two such answers is the comparison."""
     settings = services.settings.aws
     body = await read_body(request, settings.max_body_bytes)
-    await admit(request, body, services)
-    if endpoint == SAGEMAKER and not _is_json(request):
-        raise Refused(UNSUPPORTED_MEDIA_TYPE)
-    question = read_question(body)
-    picture = await obtain_picture(question, services.fetcher, settings)
-    try:
-        analysis: PictureAnalysis = await services.engine.analyse(picture, max_faces=MAX_FACES)
-        return answer(analysis, settings)
-    except VisavisError as error:
-        raise Refused(answer_to(error, question.parameter)) from error
+    async with asyncio.timeout(settings.answer_within_s):
+        await admit(request, body, services)
+        if endpoint == SAGEMAKER and not _is_json(request):
+            raise Refused(UNSUPPORTED_MEDIA_TYPE)
+        question = read_question(body)
+        picture = await obtain_picture(question, services.fetcher, settings)
+        try:
+            analysis = await services.engine.analyse(picture, max_faces=MAX_FACES)
+            return answer(analysis, settings)
+        except VisavisError as error:
+            raise Refused(answer_to(error, question.parameter)) from error
 
 
 def _is_json(request: Request) -> bool:
@@ -131,13 +142,18 @@ class _NothingHere:
     """What the gateway says to a path or a method that it does not know."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _refuse(MISSING_AUTHENTICATION_TOKEN)(scope, receive, send)
+        await _refuse(scope, MISSING_AUTHENTICATION_TOKEN)(scope, receive, send)
 
 
-def _refuse(refusal: ErrorAnswer) -> Response:
+def _refuse(scope: Scope, refusal: ErrorAnswer) -> Response:
     named = {"x-amzn-ErrorType": refusal.error_type} if refusal.error_type else {}
-    return _respond(refusal.status, refusal.body.encode(), named)
+    return _respond(scope, refusal.status, refusal.body.encode(), named, outcome=refusal.error_type or refusal.body)
 
 
-def _respond(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, CORS | (headers or {}), media_type="application/json")
+def _respond(
+    scope: Scope, status: int, body: bytes, headers: Mapping[str, str] | None = None, *, outcome: str
+) -> Response:
+    request_id = str(uuid.uuid4())
+    note(scope, outcome=outcome, request_id=request_id)
+    named = {**CORS, "x-amzn-RequestId": request_id, **(headers or {})}
+    return Response(body, status, named, media_type="application/json")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 #: First segments of other addresses of the service. A stage answers for everything below its name, so none of these
 #: may be one.
-RESERVED_SEGMENTS = frozenset({"facepp", "jdai", "health", "metrics", "docs", "redoc"})
+RESERVED_SEGMENTS = frozenset({"facepp", "jdai", "health", "metrics"})
 
 
 def _free(stage: str) -> str:
@@ -36,6 +36,8 @@ class AwsSettings(BaseModel):
     #: How far a signature's date may lie from our clock, either way.
     clock_skew_s: float = Field(300, ge=0)
 
+    #: From the whole request to its answer, a fetched picture included: clients of the four contracts wait ten seconds.
+    answer_within_s: float = Field(9.5, gt=0)
     #: The largest request that the gateway lets through.
     max_body_bytes: int = Field(10 * 1024 * 1024, gt=0)
     #: The largest picture that is fetched: a 24-bit bitmap of 4096 x 4096 pixels takes 48 MiB.
