@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
@@ -19,7 +20,9 @@ from visavis_proxy.state.rate import CLOCK_SLACK_US, bucket_of
 from visavis_proxy.state.store import StateUnavailable
 
 _CONNECT_S = 2.0
+#: For an answer, and as long for one of a worker's connections.
 _ANSWER_S = 2.0
+_CONNECTIONS = 16
 #: Daily counts outlive their day in every time zone.
 _COUNT_LIFE_S = 3 * 86400
 _PURGED_AT_ONCE = 500
@@ -60,13 +63,16 @@ class RedisStore:
         Raises:
             ValueError: no URL of a Redis.
         """
-        self._redis = redis.asyncio.Redis.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
+            max_connections=_CONNECTIONS,
+            timeout=_ANSWER_S,
             socket_connect_timeout=_CONNECT_S,
             socket_timeout=_ANSWER_S,
             health_check_interval=30,
-            retry=redis.asyncio.retry.Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 1),
         )
+        self._redis = redis.asyncio.Redis.from_pool(pool)
         self._take = self._redis.register_script(_TAKE)
         self._spend = self._redis.register_script(_SPEND)
 

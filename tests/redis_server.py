@@ -1,0 +1,52 @@
+"""A Redis of one's own: a free port of the loopback interface, a directory that goes with it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+BINARY = shutil.which("redis-server")
+
+
+class RedisServer:
+    """A running server; `stop` ends it, `start` starts it again on the same port and directory."""
+
+    def __init__(self, directory: Path, *, password: str = "") -> None:
+        self._directory = directory
+        self._password = password
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return (
+            f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+            if self._password
+            else f"redis://127.0.0.1:{self.port}/0"
+        )
+
+    def start(self) -> None:
+        assert BINARY is not None
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
+        options += ["--appendonly", "no"] + (["--requirepass", self._password] if self._password else [])
+        self._process = subprocess.Popen([BINARY, *options], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
