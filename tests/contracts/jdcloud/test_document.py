@@ -15,6 +15,7 @@ from contracts.jdcloud.document import (
     SHARED,
     SYSTEM,
 )
+from running import ROOT
 
 from visavis_client import errors as domain
 from visavis_proxy.contracts.jdcloud.errors import (
@@ -26,6 +27,7 @@ from visavis_proxy.contracts.jdcloud.errors import (
     translate,
 )
 from visavis_proxy.contracts.jdcloud.route import DOCUMENTED_THRESHOLDS
+from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
 
 needs_documents = pytest.mark.skipif(not SHARED.is_dir(), reason="the documents are not beside this checkout")
 
@@ -118,3 +120,10 @@ def leaves(root: type[Exception]) -> list[type[Exception]]:
 def test_every_error_of_the_client_has_a_row(error: type[Exception]) -> None:
     """No leaf of the client's tree is unexpected here."""
     assert isinstance(translate(error("any")), BusinessError | SystemLevelError)
+
+
+def test_every_setting_stands_on_the_page() -> None:
+    """docs/contracts/jdcloud.md names every setting and no other."""
+    page = (ROOT / "docs" / "contracts" / "jdcloud.md").read_text("utf-8").partition("## Settings")[2]
+    named = set(re.findall(r"`([A-Z0-9_]+?)(?:__YAW)?`", page.partition("| Setting |")[2])) - {"__PITCH", "__ROLL"}
+    assert named == {name.upper() for name in JdCloudSettings.model_fields}

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -35,7 +36,7 @@ class SignatureInvalid(Exception):
     """The request proves nothing; the text says which part is at fault and repeats nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpRequest:
     """A request as it came: names of headers in any case, the target with its query, undecoded."""
 
@@ -43,6 +44,11 @@ class HttpRequest:
     target: str
     headers: Sequence[tuple[str, str]]
     body: bytes
+
+    @cached_property
+    def body_sha256(self) -> str:
+        """Hexadecimal; megabytes are hashed once."""
+        return hashlib.sha256(self.body).hexdigest()
 
     def header(self, name: str) -> str | None:
         """The trimmed value; a header that came more than once is joined with commas."""
@@ -97,9 +103,8 @@ def verify(request: HttpRequest, claim: Claim, secret: str) -> None:
     Raises:
         SignatureInvalid: it does not hold.
     """
-    digest = hashlib.sha256(request.body).hexdigest()
     told = request.header(CONTENT_SHA256)
-    if told is not None and not hmac.compare_digest(told.encode("latin-1"), digest.encode()):
+    if told is not None and not hmac.compare_digest(told.encode("latin-1"), request.body_sha256.encode()):
         raise SignatureInvalid(f"{CONTENT_SHA256} is not the hash of the body")
     expected = [
         sign(string_to_sign(claim, canonical), claim, secret) for canonical in canonical_requests(request, claim)
@@ -113,10 +118,9 @@ def canonical_requests(request: HttpRequest, claim: Claim) -> list[str]:
     """What may have been hashed: the documents encode the query anew, the JDCLOUD2 clients take it as sent."""
     path, _, query = request.target.partition("?")
     headers = "".join(f"{name}:{request.header(name) or ''}\n" for name in claim.signed_headers)
-    digest = hashlib.sha256(request.body).hexdigest()
     signed = ";".join(claim.signed_headers)
     queries = dict.fromkeys((canonical_query(query), query_as_sent(query)))
-    return ["\n".join((request.method, canonical_uri(path), q, headers, signed, digest)) for q in queries]
+    return ["\n".join((request.method, canonical_uri(path), q, headers, signed, request.body_sha256)) for q in queries]
 
 
 def string_to_sign(claim: Claim, canonical_request: str) -> str:
