@@ -1,28 +1,24 @@
-"""Every error code, each produced by a request."""
+"""业务错误码: every row produced by a request, and the limits behind the rows."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from contracts.jdcloud.calling import PROBE, REFERENCE, Room, Signer, body_of, picture, text, two_of_one_person
-from contracts.jdcloud.document import BUSINESS, GATEWAY, SYSTEM
-from fakes import TEST_KEY, FakeState
+from contracts.jdcloud.calling import PROBE, REFERENCE, Room, body_of, picture, text, two_of_one_person
+from contracts.jdcloud.document import BUSINESS
+from fakes import TEST_KEY
 
 from visavis_client import errors as domain
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis, Pose, Template
 from visavis_client.fakes import FakeEngine, fake_analysis, fake_face
-from visavis_proxy.contracts.jdcloud.route import PATH
 from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
-from visavis_proxy.credentials import Contract
-from visavis_proxy.state import StateUnavailable
 
 documented = pytest.mark.documented
 
@@ -46,20 +42,6 @@ def assert_business(envelope: dict[str, Any], code: int) -> None:
     assert envelope["remain"] == envelope["remainTimes"] == TEST_KEY.daily_quota
     assert list(envelope["result"]) == ["code", "msg", "processTimeInMs", "timestamp"]
     assert (envelope["result"]["code"], envelope["result"]["msg"]) == (code, BUSINESS[code])
-
-
-def assert_system(envelope: dict[str, Any], code: str, remain: int) -> None:
-    """HTTP 200, the code and its msg, nothing charged, no result."""
-    assert envelope.pop("requestId")
-    assert envelope == {
-        "code": code,
-        "charge": False,
-        "remain": remain,
-        "remainTimes": remain,
-        "remainSeconds": -1,
-        "msg": SYSTEM[code],
-        "result": None,
-    }
 
 
 def row(code: int, name: str, *values: Any) -> Any:
@@ -224,212 +206,6 @@ def test_documented_formats(name: str, encoding: str) -> None:
     image = picture(3, encoding=encoding)
     assert (name != "jfif") or image[6:10] == b"JFIF"
     assert Room({image: fake_analysis(FACE)}).ask(body_of(image, image))["result"]["code"] == 0
-
-
-def system(code: str, *values: Any) -> Any:
-    return pytest.param(code, *values, id=code, marks=documented("jdcloud", "error", code))
-
-
-@pytest.mark.parametrize(
-    ("code", "fault"),
-    [
-        system("10020", domain.EngineBusy("x")),
-        system("11010", domain.EngineUnavailable("x")),
-        system("11030", domain.EngineFault("x")),
-        system("11030", domain.RegionInvalid("x")),
-    ],
-)
-def test_system_code_of_the_engine(code: str, fault: domain.VisavisError) -> None:
-    """An engine at fault is no finding about the pictures: no result, nothing charged."""
-    assert_system(Room({PROBE: fake_analysis(FACE), REFERENCE: fault}).ask(), code, TEST_KEY.daily_quota)
-
-
-@pytest.mark.parametrize(
-    ("code", "change"),
-    [
-        system("10050", {"disabled": "Denied by Admin"}),
-        system("10048", {"contracts": (Contract.FACEPP,)}),
-        system("10040", {"daily_quota": 0}),
-    ],
-)
-def test_system_code_of_a_key(code: str, change: dict[str, Any]) -> None:
-    """A proven key that may not call is told why, and none of its calls is left; the engine is not asked."""
-    room = Room(keys=[TEST_KEY.model_copy(update=change)])
-    assert_system(room.ask(), code, 0)
-    assert room.engine.asked == []
-
-
-@documented("jdcloud", "error", "10040")
-def test_10040_when_the_day_is_used_up() -> None:
-    """The last call leaves 0, the next is refused, and a new day begins anew."""
-    room = Room(keys=[TEST_KEY.model_copy(update={"daily_quota": 2})])
-    assert [room.ask()["remain"], room.ask()["remain"]] == [1, 0]
-    assert_system(room.ask(), "10040", 0)
-    room.now += 86_400
-    assert room.ask()["remain"] == 1
-
-
-class SpentMeanwhile(FakeState):
-    """Another worker takes the last call while this one compares."""
-
-    async def spend(self, counter: str, quota: int, *, day: str) -> int | None:
-        return None
-
-
-def test_10040_when_another_call_was_faster() -> None:
-    """Two calls cannot share the last one of a day."""
-    assert_system(Room(change=lambda given: replace(given, state=SpentMeanwhile())).ask(), "10040", 0)
-
-
-@documented("jdcloud", "error", "10043")
-def test_10043_above_the_rate() -> None:
-    """A key's second call within its second is refused with what is left of the day; a second later it may."""
-    room = Room(keys=[TEST_KEY.model_copy(update={"qps": 1})])
-    left = TEST_KEY.daily_quota - 1
-    assert room.ask()["remain"] == left
-    assert_system(room.ask(), "10043", left)
-    room.now += 1
-    assert room.ask()["remain"] == left - 1
-
-
-class NoState(FakeState):
-    """Cannot be reached."""
-
-    async def claim_nonce(self, space: str, nonce: str, ttl_s: float) -> bool:
-        raise StateUnavailable("connection refused")
-
-
-def test_10020_without_the_state() -> None:
-    """Where nonces cannot be remembered, no call is made."""
-    room = Room(change=lambda given: replace(given, state=NoState()))
-    assert_system(room.ask(), "10020", 0)
-    assert room.engine.asked == []
-
-
-def assert_gateway(room: Room, response: Any, status: str) -> str:
-    """The gateway's shape, its request id in the header too; the engine was not asked. Gives the message."""
-    assert response.status_code == GATEWAY[status]
-    answer = response.json()
-    assert list(answer) == ["requestId", "error"]
-    assert answer["requestId"] == response.headers["x-jdcloud-request-id"]
-    message: str = answer["error"].pop("message")
-    assert answer["error"] == {"status": status, "code": GATEWAY[status]}
-    assert room.engine.asked == []
-    return message
-
-
-@documented("jdcloud", "error", "401 UNAUTHENTICATED")
-@pytest.mark.parametrize(
-    ("signer", "message"),
-    [
-        (Signer(secret="wrong"), "does not match"),
-        (Signer(key_id="stranger"), "unknown"),
-        (Signer(now=Signer().now - 901), "clock"),
-        (Signer(now=Signer().now + 901), "clock"),
-        (Signer(signed=("content-type", "host", "x-jdcloud-date")), "SignedHeaders"),
-        (Signer(extra=(("x-jdcloud-content-sha256", "0" * 64),)), "hash"),
-    ],
-)
-def test_gateway_401(signer: Signer, message: str) -> None:
-    """What does not prove who calls is refused, with a text that repeats neither key nor secret."""
-    room = Room()
-    said = assert_gateway(room, room.post(signer=signer), "UNAUTHENTICATED")
-    assert message in said
-    assert signer.key_id not in said
-    assert signer.secret not in said
-
-
-@pytest.mark.parametrize("seconds", [-900, 900])
-def test_a_clock_within_the_window_is_accepted(seconds: int) -> None:
-    """A quarter of an hour to either side is allowed."""
-    assert Room().ask(signer=Signer(now=Signer().now + seconds))["charge"] is True
-
-
-def test_gateway_401_without_a_signature() -> None:
-    """No Authorization, no call."""
-    room = Room()
-    assert "Authorization" in assert_gateway(room, room.send("POST", PATH, body_of()), "UNAUTHENTICATED")
-
-
-@pytest.mark.parametrize("version", ["2", "3"])
-def test_gateway_401_for_a_replayed_nonce(version: str) -> None:
-    """A nonce is good once, as long as its date is; a forger, who cannot sign, does not use it up."""
-    room = Room()
-    signer = Signer(version=version, nonce="once")
-    assert room.post(signer=replace(signer, secret="forged")).status_code == 401
-    assert room.ask(signer=signer)["charge"] is True
-    room.engine.asked.clear()
-    assert "used before" in assert_gateway(room, room.post(signer=signer), "UNAUTHENTICATED")
-
-
-def test_a_nonce_is_remembered_while_its_date_is_good() -> None:
-    """A request dated ahead of our clock is refused a second time at the very end of its window too."""
-    room = Room()
-    signer = Signer(now=room.now + 900, nonce="once")
-    assert room.ask(signer=signer)["charge"] is True
-    room.now += 1800
-    assert room.post(signer=signer).status_code == 401
-    assert room.ask(signer=replace(signer, nonce="twice"))["charge"] is True
-
-
-@documented("jdcloud", "error", "404 NOT_FOUND")
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", PATH),
-        ("PUT", PATH),
-        ("OPTIONS", PATH),
-        ("BREW", PATH),
-        ("POST", "/jdai"),
-        ("POST", "/jdai/"),
-        ("POST", "/jdai/face_compare"),
-        ("POST", PATH + "/"),
-        ("POST", "/jdai/facecomparev1"),
-    ],
-)
-def test_gateway_404(method: str, path: str) -> None:
-    """Another method or path is not found, and never redirected."""
-    room = Room()
-    assert_gateway(room, room.send(method, path), "NOT_FOUND")
-
-
-@documented("jdcloud", "error", "400 OUT_OF_RANGE")
-def test_gateway_400_for_an_endless_body() -> None:
-    """A body beyond the limit is refused whoever sends it."""
-    room = Room(settings=JdCloudSettings(max_body_bytes=1000))
-    assert "1000 bytes" in assert_gateway(room, room.post(b"x" * 1001), "OUT_OF_RANGE")
-    assert room.ask(b"x" * 1000)["result"]["code"] == 31
-
-
-@documented("jdcloud", "error", "499 CANCELLED")
-def test_gateway_499_for_a_body_that_does_not_arrive() -> None:
-    """A caller who leaves, or dawdles, is no error of ours."""
-    room = Room()
-    assert_gateway(room, room.abandon(), "CANCELLED")
-
-
-class BrokenEngine(FakeEngine):
-    """Fails in a way that nobody foresaw, and quotes the picture."""
-
-    async def analyse(
-        self, image: bytes, *, max_faces: int = 1, region: BoundingBox | None = None, timeout_s: float | None = None
-    ) -> PictureAnalysis:
-        raise RuntimeError(repr(image))
-
-
-@documented("jdcloud", "error", "500 INTERNAL")
-def test_gateway_500_for_what_nobody_expected(caplog: pytest.LogCaptureFixture) -> None:
-    """The answer has a request id, the log has it too with the kind and the way of the error, and neither quotes."""
-    room = Room(change=lambda given: replace(given, engine=BrokenEngine({})))
-    with caplog.at_level(logging.DEBUG):
-        response = room.post()
-    assert assert_gateway(room, response, "INTERNAL") == "internal error"
-    logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    assert response.json()["requestId"] in logged
-    assert "RuntimeError" in logged
-    assert "route.py" in logged
-    for private in (repr(PROBE)[:20], text(PROBE)[:20], TEST_KEY.secret.get_secret_value()):
-        assert private not in logged
 
 
 def test_both_pictures_are_analysed_at_the_same_time() -> None:
