@@ -20,7 +20,7 @@ from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest, 
 from visavis_accuracy.report import facts, terminal_table, write
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
-from visavis_accuracy.templates import Enrolled, TemplateCache, enrol
+from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
 from visavis_client.triton import TritonEngine
@@ -32,6 +32,7 @@ Directory = Annotated[Path, typer.Argument(help="A folder per person, as LFW has
 Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, host:port.")]
 Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
 Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
+Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
 
 
@@ -43,12 +44,13 @@ def evaluate_command(
     pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt: reports its 10-fold accuracy.")] = None,
     drop: Labels = None,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/evaluation"),
+    face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
     models, dropped = _models(model_repository), _dropped(drop)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (read_directory(directory, dropped=dropped), None)
-    enrolled = _enrol(photographs, triton, models, no_cache)
+    enrolled = _enrol(photographs, triton, models, face, no_cache)
     about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
     with console.status("comparing all pairs"):
         found = evaluate(photographs, enrolled, pairs=chosen)
@@ -67,12 +69,13 @@ def calibrate_command(
     drop: Labels = None,
     name: Annotated[str | None, typer.Option(help="What to call the data set; default: the folder's name.")] = None,
     output: Annotated[Path | None, typer.Option(help="Default: operating_points.json in the model repository.")] = None,
+    face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Thresholds per false match rate from your own photographs."""
     models, dropped = _models(model_repository), _dropped(drop)
     photographs = read_directory(directory, dropped=dropped)
-    enrolled = _enrol(photographs, triton, models, no_cache)
+    enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
         vectors, identities = found_only(photographs, enrolled)
         scores = count_pairs(vectors, identities)
@@ -102,11 +105,12 @@ def splits_command(
     model_repository: Repository = Path("model_repository"),
     drop: Labels = None,
     splits: int = 5,
+    face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
     photographs = read_directory(directory, dropped=_dropped(drop))
-    enrolled = _enrol(photographs, triton, _models(model_repository), no_cache)
+    enrolled = _enrol(photographs, triton, _models(model_repository), face, no_cache)
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
     console.print(_splits_table(rows))
@@ -142,17 +146,19 @@ def _dropped(file: Path | None) -> dict[str, str]:
         raise CollectionInvalid(f"{file} is not a JSON object of names and reasons: {error}") from error
 
 
-def _enrol(photographs: Sequence[Photograph], triton: str, models: dict[str, Any], no_cache: bool) -> Enrolled:
+def _enrol(
+    photographs: Sequence[Photograph], triton: str, models: dict[str, Any], subject: Subject, no_cache: bool
+) -> Enrolled:
     path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
     cache = TemplateCache(path)
-    # Detector, decoder and aligner shape a template too: the cache knows it by all digests, not by the embedder alone.
-    model = ModelIdentity(models["identity"])
+    # The detector shapes a template too: the cache knows it by both digests, not by the embedder's alone.
+    model = ModelIdentity(f"{models['identity']} {models['detector']['sha256'][:12]}")
 
     async def run(progress: Progress) -> Enrolled:
         engine = TritonEngine(triton, model=model, timeout_s=30)
         task = progress.add_task("photographs", total=len(photographs))
         try:
-            return await enrol(photographs, engine, cache, lambda done: progress.update(task, completed=done))
+            return await enrol(photographs, engine, cache, lambda done: progress.update(task, completed=done), subject)
         finally:
             await engine.close()
 

@@ -4,23 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from visavis_accuracy.photographs import Photograph
-from visavis_client.engine import Engine
+from visavis_client.engine import MAX_FACES, Engine
 from visavis_client.errors import EngineBusy, EngineUnavailable, PictureError
+from visavis_client.faces import Face, PictureAnalysis
 
 #: Pictures under way at once: enough to keep every stage of the ensemble busy.
 CONCURRENCY = 12
 #: Seconds to wait for an engine that is busy or restarting, and how often.
 PATIENCE_S, ATTEMPTS = 1.0, 30
+
+
+class Subject(StrEnum):
+    """Which face of a photograph is the person it is named after.
+
+    Labelled collections such as LFW have that person in the middle, and now and then a larger bystander; the
+    contracts compare the largest face.
+    """
+
+    CENTRAL = "central"
+    LARGEST = "largest"
+
+    def choose(self, found: PictureAnalysis) -> Face | None:
+        """The subject, or None in a picture without a face."""
+        if self is Subject.LARGEST or not found.faces:
+            return found.largest
+        middle = found.image_size.width / 2, found.image_size.height / 2
+        return min(found.faces, key=lambda face: math.dist(middle, _centre(face)))
+
+
+def _centre(face: Face) -> tuple[float, float]:
+    return face.box.left + face.box.width / 2, face.box.top + face.box.height / 2
+
 
 #: Told after every photograph: how many are done.
 Progress = Callable[[int], None]
@@ -44,7 +70,7 @@ class Enrolled:
 
 
 class TemplateCache:
-    """One SQLite file, readable by its owner alone: (content, model) -> the largest face's template, or none."""
+    """One SQLite file, readable by its owner alone: (content, model and choice of face) -> a template, or none."""
 
     def __init__(self, path: Path | None) -> None:
         """None: keep nothing on disk."""
@@ -74,9 +100,13 @@ class TemplateCache:
 
 
 async def enrol(
-    photographs: Sequence[Photograph], engine: Engine, cache: TemplateCache, progress: Progress
+    photographs: Sequence[Photograph],
+    engine: Engine,
+    cache: TemplateCache,
+    progress: Progress,
+    subject: Subject = Subject.CENTRAL,
 ) -> Enrolled:
-    """The largest face's template of every photograph.
+    """The subject's template of every photograph.
 
     Raises:
         EngineError: the engine failed, or stayed away for half a minute.
@@ -86,17 +116,18 @@ async def enrol(
     unreadable: list[Path] = []
     waiting = iter(range(len(photographs)))
     done = analysed = 0
+    maker = f"{engine.model} {subject}"
 
     async def work() -> None:
         nonlocal done, analysed
         for place in waiting:
             data = photographs[place].path.read_bytes()
             contents[place] = hashlib.sha256(data).hexdigest()
-            known = cache.find(contents[place], engine.model)
+            known = cache.find(contents[place], maker)
             if known is None:
                 try:
-                    known = await _template(engine, data)
-                    cache.keep(contents[place], engine.model, known)
+                    known = await _template(engine, data, subject)
+                    cache.keep(contents[place], maker, known)
                 except PictureError:
                     known = b""
                     unreadable.append(photographs[place].path)
@@ -113,10 +144,11 @@ async def enrol(
     return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started)
 
 
-async def _template(engine: Engine, data: bytes) -> bytes:
+async def _template(engine: Engine, data: bytes, subject: Subject) -> bytes:
+    wanted = 1 if subject is Subject.LARGEST else MAX_FACES
     for attempt in range(ATTEMPTS):
         try:
-            face = (await engine.analyse(data, max_faces=1)).largest
+            face = subject.choose(await engine.analyse(data, max_faces=wanted))
         except (EngineBusy, EngineUnavailable):
             if attempt == ATTEMPTS - 1:
                 raise
