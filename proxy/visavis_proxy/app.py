@@ -1,0 +1,134 @@
+"""The app: which rooms there are, what they are given, and in which order they are asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from pydantic import ValidationError
+
+from visavis_client.faces import ModelIdentity
+from visavis_client.triton import TritonEngine
+from visavis_proxy import health
+from visavis_proxy.contracts.aliyun import route as aliyun
+from visavis_proxy.contracts.aws import route as aws
+from visavis_proxy.contracts.facepp import route as facepp
+from visavis_proxy.contracts.jdcloud import route as jdcloud
+from visavis_proxy.credentials import Contract, Credentials, CredentialsInvalid
+from visavis_proxy.face_tokens import open_face_tokens
+from visavis_proxy.fetch import open_fetcher
+from visavis_proxy.metrics import MeasuredEngine, Metrics
+from visavis_proxy.observation import Observation
+from visavis_proxy.score_scale import OperatingPoints, OperatingPointsInvalid
+from visavis_proxy.services import Services
+from visavis_proxy.settings import Settings, SettingsInvalid
+from visavis_proxy.state import StateUnavailable, open_store
+
+Room = Callable[[Services], APIRouter]
+
+#: The last takes whatever lies below its stages.
+ROOMS: Final[tuple[tuple[Contract, Room], ...]] = (
+    (Contract.FACEPP, facepp.router),
+    (Contract.JDCLOUD, jdcloud.router),
+    (Contract.ALIYUN, aliyun.router),
+    (Contract.AWS, aws.router),
+)
+
+
+class ModelsInvalid(Exception):
+    """models.json cannot be used; the text says why."""
+
+
+def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = ROOMS) -> FastAPI:
+    """Wire the rooms to what they work with; the app closes the services when it ends."""
+    metrics = Metrics()
+    services = dataclasses.replace(services, engine=MeasuredEngine(services.engine, metrics))
+    app = FastAPI(
+        title="Vis-à-vis",
+        summary="Face comparison behind four vendors' documented APIs",
+        lifespan=_closing(services),
+        redirect_slashes=False,
+        # Both pages load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(health.router(services.engine, metrics))
+    contracts: dict[Callable[..., Any], str] = {}
+    for contract, make_router in rooms:
+        room = make_router(services)
+        contracts |= {route.endpoint: contract.value for route in room.routes if hasattr(route, "endpoint")}
+        app.include_router(room)
+    app.add_middleware(Observation, metrics=metrics, contracts=contracts)
+    return app
+
+
+def _closing(services: Services) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in (services.state, services.fetcher, services.engine):
+                stack.push_async_callback(service.close)
+            yield
+
+    return lifespan
+
+
+def build_services(settings: Settings) -> Services:
+    """Open everything that the settings name. Triton need not be there yet.
+
+    Raises:
+        CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable: the text is a
+            sentence for the operator.
+    """
+    model = read_identity(settings.model_repository / "models.json")
+    points = OperatingPoints.load(settings.model_repository / "operating_points.json", model)
+    credentials = Credentials.load(settings.credentials or settings.data_directory / "credentials.toml")
+    fetcher = open_fetcher(settings)
+    state = open_store(settings)
+    return Services(
+        settings=settings,
+        engine=TritonEngine(
+            settings.triton, model=model, timeout_s=settings.engine_timeout_s, max_in_flight=settings.max_in_flight
+        ),
+        credentials=credentials,
+        operating_points=points,
+        state=state,
+        fetcher=fetcher,
+        face_tokens=open_face_tokens(settings, state, model),
+    )
+
+
+def read_identity(path: Path) -> ModelIdentity:
+    """Which embedder ``models.json`` names.
+
+    Raises:
+        ModelsInvalid: it cannot be read, or names none.
+    """
+    try:
+        identity = json.loads(path.read_text("utf-8"))["identity"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelsInvalid(f"{path} cannot be used ({error!r}): run `visavis export`") from error
+    if not isinstance(identity, str) or not identity:
+        raise ModelsInvalid(f"{path} names no model: run `visavis export`")
+    return ModelIdentity(identity)
+
+
+def app_from_environment() -> FastAPI:
+    """The app that ``VISAVIS_*`` describes, for ``uvicorn --factory``; call it inside the event loop that serves.
+
+    Raises:
+        SystemExit: it cannot be had; the text is a sentence for the operator.
+    """
+    try:
+        return create_app(build_services(Settings()))
+    except ValidationError as error:
+        # Not the whole text: pydantic repeats the input, secrets included.
+        faults = (f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SystemExit("; ".join(faults)) from None
+    except (CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable) as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,25 @@
+"""Doing the same for both pictures of a comparison at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+
+async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]) -> tuple[First, Second]:
+    """Run both at once.
+
+    Where both fail, the first's error is raised, whichever came earlier: the same request always gets the same
+    answer. A side whose outcome no longer matters is cancelled before this returns.
+    """
+    one, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await one, await other
+    finally:
+        one.cancel()
+        other.cancel()
+        await asyncio.gather(one, other, return_exceptions=True)

@@ -1,0 +1,160 @@
+"""The room's doors: ``POST /facepp/v3/compare``, ``POST /facepp/v3/detect``, and API_NOT_FOUND behind every other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from visavis_client.comparison import compare
+from visavis_client.faces import Template
+from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.both import both
+from visavis_proxy.contracts.facepp import errors
+from visavis_proxy.contracts.facepp.answer import THRESHOLDS, Answers
+from visavis_proxy.contracts.facepp.checks import admit
+from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
+from visavis_proxy.contracts.facepp.faces import Faces, SeenPicture
+from visavis_proxy.contracts.facepp.forms import Fields, FormMalformed, ValuesDiffer, read_fields
+from visavis_proxy.contracts.facepp.openapi import COMPARE_OPERATION, DETECT_OPERATION, RESPONSES
+from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, read_picture, read_side
+from visavis_proxy.credentials import Key
+from visavis_proxy.faults import log_fault
+from visavis_proxy.observation import note
+from visavis_proxy.score_scale import ScoreScale
+from visavis_proxy.services import Services
+
+_log = logging.getLogger(__name__)
+
+Work = Callable[[Fields, Key, Answers], Awaitable[Response]]
+
+
+def router(services: Services) -> APIRouter:
+    """Everything below ``/facepp``."""
+    room = _Room(services)
+    routes = APIRouter(redirect_slashes=False, tags=["Face++"])
+    for path, answer, summary, operation in (
+        ("/facepp/v3/compare", room.compare, "Compare two faces", COMPARE_OPERATION),
+        ("/facepp/v3/detect", room.detect, "Find the faces of a picture", DETECT_OPERATION),
+    ):
+        routes.add_api_route(
+            path,
+            answer,
+            methods=["POST"],
+            summary=summary,
+            responses=RESPONSES,
+            openapi_extra=operation,
+            response_class=Response,
+        )
+    for path in ("/facepp", "/facepp/{rest:path}"):
+        routes.routes.append(Route(path, _NothingHere(room), include_in_schema=False))
+    return routes
+
+
+class _Room:
+    """Answers calls."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings.facepp
+        self._faces = Faces(services)
+        anchors = {float(rate): confidence for rate, confidence in THRESHOLDS.items()}
+        self._confidence = ScoreScale(services.operating_points, anchors, bottom=0, top=100)
+
+    async def compare(self, request: Request) -> Response:
+        """Compare the largest face of either picture, or the faces of tokens."""
+        return await self._answer(request, self._compare)
+
+    async def detect(self, request: Request) -> Response:
+        """Find the faces of one picture."""
+        return await self._answer(request, self._detect)
+
+    async def _compare(self, fields: Fields, key: Key, answers: Answers) -> Response:
+        """The whole story of a comparison."""
+        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
+        first, second = (read_side(fields, names, is_trial=key.tier == "trial") for names in COMPARE)
+        loaded = await both(self._faces.load(key, first), self._faces.load(key, second))
+        sides = await both(self._faces.see(loaded[0], deadline), self._faces.see(loaded[1], deadline))
+        pictures = [(number, side) for number, side in enumerate(sides, 1) if isinstance(side, SeenPicture)]
+        tokens = await self._faces.tokens(key, [picture for _, picture in pictures])
+        probe, reference = map(_compared, sides)
+        confidence = self._confidence(compare(probe, reference)) if probe and reference else None
+        return answers.compared(
+            confidence, ((number, picture, theirs) for (number, picture), theirs in zip(pictures, tokens, strict=True))
+        )
+
+    async def _detect(self, fields: Fields, key: Key, answers: Answers) -> Response:
+        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
+        given = read_picture(fields, DETECT, is_trial=key.tier == "trial")
+        picture = await self._faces.see_picture(await self._faces.load_picture(given), deadline)
+        (tokens,) = await self._faces.tokens(key, [picture])
+        return answers.detected(picture, tokens)
+
+    async def _answer(self, request: Request, work: Work) -> Response:
+        answers = Answers.at(self._services.clock())
+        outcome = "success"
+        try:
+            fields = await self._read(request)
+            key = await admit(fields, self._services)
+            response = await work(fields, key, answers)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            refusal = self._refusal(error)
+            outcome, response = refusal.fault.code, answers.refused(refusal)
+        note(request.scope, outcome=outcome, request_id=answers.request_id)
+        return response
+
+    async def _read(self, request: Request) -> Fields:
+        body = await read_body(request, self._settings.max_body_bytes)
+        return read_fields(request.headers.get("content-type", ""), request.scope["query_string"], body)
+
+    def _refusal(self, error: Exception) -> Refusal:
+        match error:
+            case Refusal():
+                return error
+            case BodyTooLarge():
+                return Refusal(errors.REQUEST_ENTITY_TOO_LARGE)
+            case FormMalformed():
+                return Refusal(errors.BAD_ARGUMENTS, str(error))
+            case ValuesDiffer():
+                return Refusal(errors.COEXISTENCE_ARGUMENTS)
+        refusal = refusal_of(error)
+        if refusal is None:
+            log_fault(_log, error)
+            return Refusal(errors.INTERNAL_ERROR)
+        return refusal
+
+    async def not_found(self, request: Request) -> Response:
+        """Every other path and every other method."""
+        answers = Answers.at(self._services.clock())
+        # Read to its end, which is all that is wanted of it.
+        with suppress(BodyTooLarge):
+            await read_body(request, self._settings.max_body_bytes)
+        note(request.scope, outcome=errors.API_NOT_FOUND.code, request_id=answers.request_id)
+        return answers.refused(Refusal(errors.API_NOT_FOUND))
+
+
+class _NothingHere:
+    """An endpoint of every method."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._room.not_found(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def _compared(side: Template | SeenPicture) -> Template | None:
+    """What is compared of a side: "采用数组中的第一个人脸进行人脸比对"."""
+    if isinstance(side, Template):
+        return side
+    return side.faces[0].template if side.faces else None
