@@ -46,6 +46,7 @@ lock: venv-dev ## renew the locks in requirements/: UPGRADE=1 for the newest ver
 	$(COMPILE) $(SERVE_EXTRAS) --group build -c requirements/dev.txt -o requirements/serve.txt
 	$(COMPILE) --extra redis --extra s3 -c requirements/dev.txt -o requirements/proxy.txt
 	$(COMPILE) --extra export -c requirements/dev.txt -o requirements/export.txt
+	$(subst pyproject.toml,--group models,$(COMPILE)) --no-emit-package numpy -c requirements/dev.txt -o requirements/triton.txt
 
 clean: ## remove what was built and installed here
 	rm -rf .venv .venvs .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
