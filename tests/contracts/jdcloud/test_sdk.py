@@ -54,11 +54,11 @@ def test_one_person_and_two(client: Client, service: RunningService, lfw: Lfw) -
 @pytest.mark.parametrize("client", CLIENTS)
 def test_several_faces_are_listed_largest_first(client: Client, service: RunningService, scene: Scene) -> None:
     """A scene comes back with all its faces; it is compared with itself by the largest."""
-    group = scene("compreface/017_0.jpg")
+    group = scene("compreface/000_5.jpg")
     (seen,) = ask(client, service, question(group, group))
     boxes = [item["boundingBox"] for item in result_of(seen)["faceItemsA"]]
     areas = [float(box["width"]) * float(box["height"]) for box in boxes]
-    assert len(areas) > 1
+    assert len(areas) == 5
     assert areas == sorted(areas, reverse=True)
     assert result_of(seen)["score"] == "1.00"
 
@@ -74,6 +74,21 @@ def test_what_a_client_sees_of_a_bad_picture(
     """No face, no picture, half a picture, too small a one, none at all: a result with the code, nothing raised."""
     (seen,) = ask(client, service, question(portraits["hopper"], bad))
     assert (result_of(seen)["code"], result_of(seen)["msg"]) == (code, BUSINESS[code])
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_scene_without_people(client: Client, service: RunningService, scene: Scene) -> None:
+    """A photograph in which nobody is: 10, whichever of the two it is."""
+    nobody, group = scene("compreface/017_0.jpg"), scene("compreface/000_5.jpg")
+    for seen in ask(client, service, question(nobody, group), question(group, nobody)):
+        assert (result_of(seen)["code"], result_of(seen)["msg"]) == (10, "NoFaceDetected")
+
+
+def test_documented_formats_of_one_picture(service: RunningService, scene: Scene) -> None:
+    """One portrait as bmp, jpeg and png is the same person three times."""
+    bmp, jpeg, png = (scene(f"broken/einstein.{name}") for name in ("bmp", "jpeg", "png"))
+    for seen in ask(apim, service, question(bmp, jpeg), question(jpeg, png), question(png, bmp)):
+        assert float(result_of(seen)["score"]) > 0.9
 
 
 def test_a_body_given_as_text_is_encoded_twice(service: RunningService, portraits: dict[str, bytes]) -> None:
