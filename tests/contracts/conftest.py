@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 import pytest
@@ -54,7 +53,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         points = documented_points(contract)
         counts = [_count(kind, points, proven) for kind in KINDS]
         terminalreporter.write_line(f"{contract:<8} {'   '.join(counts)}")
-        for _, kind, name in sorted(points - proven):
+        for _, kind, name in sorted(points - proven) if contract in _whole(config) else ():
             terminalreporter.write_line(f"{'':<8} not shown by a passed test: {kind} {name}")
 
 
@@ -63,15 +62,14 @@ def _count(kind: str, points: set[Point], proven: set[Point]) -> str:
     return f"{kind}s {len(documented & proven):>2} of {len(documented):<2}"
 
 
+def _whole(config: pytest.Config) -> set[str]:
+    """The contracts of which every file of tests was collected."""
+    files = {(config.rootpath / nodeid.partition("::")[0]).resolve() for nodeid in config.stash[CLAIMED]}
+    return {contract for contract in contracts() if files.issuperset((HERE / contract).glob("test_*.py"))}
+
+
 @pytest.fixture(scope="session")
 def claims(pytestconfig: pytest.Config) -> dict[str, set[Point]]:
     """What the collected tests claim, by contract; a contract of which some file was not collected is absent."""
-    collected = defaultdict(set)
-    claimed: dict[str, set[Point]] = defaultdict(set)
-    for nodeid, points in pytestconfig.stash[CLAIMED].items():
-        file = (pytestconfig.rootpath / nodeid.partition("::")[0]).resolve()
-        collected[file.parent.name].add(file.name)
-        for point in points:
-            claimed[point[0]].add(point)
-    whole = {name for name in contracts() if collected[name] >= {file.name for file in (HERE / name).glob("test_*.py")}}
-    return {name: claimed[name] for name in whole}
+    claimed = set().union(*pytestconfig.stash[CLAIMED].values())
+    return {contract: {point for point in claimed if point[0] == contract} for contract in _whole(pytestconfig)}
