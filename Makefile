@@ -30,9 +30,9 @@ check: venv-dev ## format, lint, types, import rules, deployment files
 export: venv-serve ## make the models' graphs
 	@$(BIN)/visavis export
 
-bench: venv-dev ## measure: see docs/performance.md
+bench: venv-dev ## measure this machine: ARGS=--quick
 	@$(BIN)/visavis export
-	@$(BIN)/python -m perf $(ARGS)
+	@$(BIN)/visavis bench run $(ARGS)
 
 # The locks are universal and name no package index.
 UV := build/uv/bin/uv

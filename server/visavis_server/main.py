@@ -109,13 +109,29 @@ def compare(
         raise typer.Exit(2)
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
 def export(context: typer.Context) -> None:
     """Make the models' graphs; `visavis export --help` has its options."""
-    os.execv(sys.executable, [sys.executable, "-m", "visavis_export", *context.args])  # noqa: S606 (our own program)
+    _become("visavis_export", context.args)
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Measure this machine, from the project's folder; `visavis bench --help` has its commands."""
+    place = Path("perf").resolve()
+    if not (place / "visavis_perf").is_dir():
+        raise CommandFailed("the bench belongs to the source: run this in the project's folder")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
+    _become("visavis_perf", context.args)
+
+
+def _become(module: str, arguments: list[str]) -> None:
+    """Hand this process over to another of our programs."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 (no shell is wanted)
 
 
 def main() -> None:
