@@ -1,0 +1,100 @@
+"""Requests as they went, and the figures made of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from visavis_perf.contracts import BUSY, OK
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request; times in seconds."""
+
+    #: When it was due, since the start of the load.
+    due_s: float
+    #: How much later it left: the generator's own fault.
+    late_s: float
+    #: From due to answered.
+    latency_s: float
+    kind: str
+
+    @property
+    def answered_s(self) -> float:
+        """Since the start of the load."""
+        return self.due_s + self.latency_s
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A load's figures; milliseconds are NaN-free: None where nothing was to measure."""
+
+    rate: float
+    #: Good answers a second that came while the load lasted.
+    goodput: float
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    #: 99th percentile of the refusals.
+    busy_p99_ms: float | None
+    #: 99th percentile of the generator's own delay; near p99_ms, the generator is what was measured.
+    late_p99_ms: float | None
+    requests: int
+    kinds: dict[str, int]
+
+    @property
+    def wrong(self) -> int:
+        """Answers that are neither good nor a refusal in the contract's words."""
+        return sum(count for kind, count in self.kinds.items() if kind not in {OK, BUSY})
+
+    @property
+    def busy(self) -> int:
+        """Refusals in the contract's words."""
+        return self.kinds.get(BUSY, 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the results file."""
+        return asdict(self)
+
+
+def percentile_ms(seconds: Sequence[float], percent: float) -> float | None:
+    """Of times in seconds, in milliseconds; None without any."""
+    return round(1000 * float(np.percentile(seconds, percent)), 3) if seconds else None
+
+
+def summarise(samples: Sequence[Sample], *, rate: float, seconds: float, settle_s: float = 0.0) -> Summary:
+    """Figures of the part of a load after ``settle_s``, while the service was still filling.
+
+    Goodput counts answers by the time they came, latencies belong to requests by the time they were due.
+    """
+    counted = [sample for sample in samples if sample.due_s >= settle_s]
+    good = [sample.latency_s for sample in counted if sample.kind == OK]
+    in_time = sum(sample.kind == OK and settle_s <= sample.answered_s <= seconds for sample in samples)
+    return Summary(
+        rate=rate,
+        goodput=round(in_time / (seconds - settle_s), 3),
+        p50_ms=percentile_ms(good, 50),
+        p90_ms=percentile_ms(good, 90),
+        p99_ms=percentile_ms(good, 99),
+        busy_p99_ms=percentile_ms([sample.latency_s for sample in counted if sample.kind == BUSY], 99),
+        late_p99_ms=percentile_ms([sample.late_s for sample in counted], 99),
+        requests=len(counted),
+        kinds=dict(Counter(sample.kind for sample in counted)),
+    )
+
+
+def recovery_s(samples: Sequence[Sample], *, ordinary_ms: float) -> float:
+    """Seconds after an overload's end until every request is answered well within ``ordinary_ms``.
+
+    ``samples`` are those of the light load that follows; infinite when its last request was still not answered so.
+    """
+    faults = [sample for sample in samples if sample.kind != OK or 1000 * sample.latency_s > ordinary_ms]
+    if not faults:
+        return 0.0
+    last = max(sample.due_s for sample in faults)
+    return float("inf") if last >= max(sample.due_s for sample in samples) else last

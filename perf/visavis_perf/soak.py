@@ -1,0 +1,118 @@
+"""Twenty minutes at a good load: the memory of every process must stay where it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+
+from visavis_perf import limit
+from visavis_perf.contracts import bodies
+from visavis_perf.http_steps import contracts
+from visavis_perf.load import Load, run
+from visavis_perf.pictures import pictures
+from visavis_perf.places import REPOSITORY
+from visavis_perf.samples import summarise
+from visavis_perf.service import serving
+
+_SAMPLE_EVERY_S = 5.0
+#: Of the limit: high enough that every stage works all the time, low enough that no queue grows.
+_LOAD_SHARE = 0.5
+#: Allocators settle and caches fill at first; only what comes after counts.
+_SETTLE_SHARE = 0.25
+#: Growth that counts as flat, in an hour: noise of allocators, far under any leak of one object a request.
+FLAT_MIB_PER_HOUR = 30.0
+Memory = dict[str, list[tuple[float, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Memory of one process."""
+
+    process: str
+    first_mib: float
+    last_mib: float
+    mib_per_hour: float
+
+    @property
+    def flat(self) -> bool:
+        """Whether it stays where it is."""
+        return self.mib_per_hour <= FLAT_MIB_PER_HOUR
+
+
+def soak(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Face++ comparisons at half the limit for so long, memory of every process watched meanwhile."""
+    jpegs = pictures("250")
+    found = limit.measure(REPOSITORY, jpegs, seconds=3.0, runs=1)
+    rate = max(1.0, _LOAD_SHARE * found.images_per_s / 2)
+    seconds = 60 * minutes
+    with serving() as service:
+        contract = contracts(service)["facepp"]
+        watched: Memory = {}
+        over = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(service.pid, watched, over))
+        watcher.start()
+        say(f"{minutes:g} minutes at {rate:.1f} comparisons a second")
+        try:
+            samples = run(Load(service.url, contract, bodies(contract, jpegs), rate, seconds))
+        finally:
+            over.set()
+            watcher.join()
+    summary = summarise(samples, rate=rate, seconds=seconds)
+    growths = growth(watched, seconds)
+    return {
+        "minutes": minutes,
+        "summary": summary.as_dict(),
+        "wrong": summary.wrong,
+        "processes": [
+            {"process": one.process, "first_mib": one.first_mib, "last_mib": one.last_mib,
+             "mib_per_hour": one.mib_per_hour, "flat": one.flat}
+            for one in growths
+        ],
+    }  # fmt: skip
+
+
+def _watch(pid: int, watched: Memory, over: threading.Event) -> None:
+    """Private memory of a process and all its descendants; a shared page would be counted once for each."""
+    start = time.monotonic()
+    while not over.wait(_SAMPLE_EVERY_S):
+        try:
+            family = [root := psutil.Process(pid), *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for process in family:
+            try:
+                name = f"{_role(process)} {process.pid}"
+                memory = process.memory_full_info().uss / 2**20
+            except psutil.Error:
+                continue
+            watched.setdefault(name, []).append((time.monotonic() - start, memory))
+
+
+def _role(process: psutil.Process) -> str:
+    """Which part of the service a process is, by its command line."""
+    line = process.cmdline()
+    for word in line:
+        if word.endswith(("tritonserver", "triton_python_backend_stub")):
+            # A stub's second argument is its model's file.
+            model = next((part for part in line[1:] if part.endswith("model.py")), "")
+            return "/".join([word.rsplit("/", 1)[-1], *model.split("/")[-3:-2]])
+    return "visavis"
+
+
+def growth(watched: Mapping[str, Sequence[tuple[float, float]]], seconds: float) -> list[Growth]:
+    """Slope of each process's memory after it settled; processes seen less than three times are left out."""
+    rows = []
+    for process, seen in sorted(watched.items()):
+        settled = [(at, mib) for at, mib in seen if at >= _SETTLE_SHARE * seconds]
+        if len(settled) < 3:
+            continue
+        times, memory = np.array(settled).T
+        slope = float(np.polyfit(times, memory, 1)[0]) * 3600
+        rows.append(Growth(process, round(memory[0], 1), round(memory[-1], 1), round(slope, 2)))
+    return rows
