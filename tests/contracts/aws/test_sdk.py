@@ -146,3 +146,24 @@ def _facepp_says_same(service: RunningService, probe: Path, reference: Path) -> 
     files = {"image_file1": probe.read_bytes(), "image_file2": reference.read_bytes()}
     answer = httpx.post(f"{service.url}/facepp/v3/compare", data=keys, files=files).json()
     return bool(answer["confidence"] >= answer["thresholds"]["1e-4"])
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["with its length", "chunked"])
+def test_body_of_12_mb(is_chunked: bool, service: RunningService) -> None:
+    """A body over the limit is read to its end, so that its sender sees the 413 and may use the connection again."""
+    piece = b" " * 1024 * 1024
+    body = iter([piece] * 12) if is_chunked else piece * 12
+    with httpx.Client(base_url=service.url) as http:
+        answer = http.post("/prod/face_comparison", content=body)
+        assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
+        assert http.post("/prod/face_comparison", content=b"7").text == "invalid param"
+
+
+def test_chunked_request(service: RunningService, portraits: dict[str, bytes]) -> None:
+    """A body without a length is read all the same, signed or not."""
+    body = bench.as_json(question(portraits["hopper"]))
+    url = f"{service.url}/prod/face_comparison"
+    signed = bench.signed(body, key_of(service), url=url)
+    for headers in ({}, signed):
+        answer = httpx.post(url, content=iter([body[:100], body[100:]]), headers=headers)
+        assert answer.status_code == 200
