@@ -14,7 +14,7 @@ from visavis_server.triton import EmbeddedTriton
 
 _WATCH_S = 0.5
 #: So many times in a row must Triton fail to say that it is live before it is replaced.
-_MISSES = 3
+_MISSES = 4
 _WORKER_START_S = 60.0
 #: Longer than any contract lets a request take.
 _GRACE_S = 15

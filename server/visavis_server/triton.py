@@ -6,25 +6,27 @@ import http.client
 import importlib.metadata
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from visavis_server import guard as guard_program
+from visavis_server import guard
 from visavis_server.errors import TritonFailed, TritonMissing
 from visavis_server.installation import TritonInstallation
 from visavis_server.ports import free_loopback_ports
 
 #: Shared memory of one model instance: room for a decoded picture of 12 megapixels, and steps of growth beyond it.
 _SHARED_MEMORY_BYTES = 16 << 20
-_HEALTH_TIMEOUT_S = 2.0
+#: Less than this and the models' regions do not fit, with room to grow for large pictures.
+_SHARED_MEMORY_NEEDED = 256 << 20
+_HEALTH_TIMEOUT_S = 5.0
 _READY_POLL_S = 0.1
 _LOG_TAIL_LINES = 8
 
@@ -56,6 +58,19 @@ def choose_device(wanted: Device) -> Device:
     if wanted is Device.AUTO:
         return Device.GPU if driver and library else Device.CPU
     return wanted
+
+
+def check_shared_memory(free_bytes: int) -> None:
+    """Refuse a machine whose shared memory is as small as a container's is by default.
+
+    Raises:
+        TritonMissing: with what to do about it.
+    """
+    if free_bytes < _SHARED_MEMORY_NEEDED:
+        raise TritonMissing(
+            f"{guard.SHARED_MEMORY} has {free_bytes >> 20} MiB left, Triton needs {_SHARED_MEMORY_NEEDED >> 20}: "
+            "give a container --shm-size=1g"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,8 @@ class EmbeddedTriton:
         self._stop_timeout_s = stop_timeout_s
         self._guard: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._name = ""
+        self._working: Path | None = None
         #: Triton's own process id, 0 before it was started.
         self.pid = 0
 
@@ -123,34 +140,42 @@ class EmbeddedTriton:
             TritonFailed: its process could not be started.
         """
         installation = TritonInstallation.find()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._log_start = self._log.stat().st_size if self._log.exists() else 0
-        name = f"visavis_{secrets.token_hex(6)}_"
-        working = Path(tempfile.mkdtemp(prefix=name))
-        # Triton hands paths to a shell unquoted: a link gives any path a name without blanks.
-        models = working / "models"
-        models.symlink_to(self._repository)
-        command = [
-            # Isolated: its environment is made for Triton's stubs.
-            *(sys.executable, "-I", "-S", guard_program.__file__, "--log", str(self._log)),
-            *("--shared-memory-prefix", name, "--working-directory", str(working)),
-            *("--stop-timeout-s", str(self._stop_timeout_s), "--", str(installation.server)),
-        ]
-        with self._log.open("ab") as sink:
-            self._guard = subprocess.Popen(
-                command + self._flags(models, installation.assemble(working), name),
-                env=installation.environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=sink,
-                start_new_session=True,
-            )
+        check_shared_memory(shutil.disk_usage(guard.SHARED_MEMORY).free)
+        self._name = f"visavis_{secrets.token_hex(6)}_"
+        try:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._log_start = self._log.stat().st_size if self._log.exists() else 0
+            self._working = Path(tempfile.mkdtemp(prefix=self._name))
+            backends = installation.assemble(self._working)
+            # Triton hands paths to a shell unquoted: a link gives any path a name without blanks.
+            models = self._working / "models"
+            models.symlink_to(self._repository)
+            command = [*self._guard_command(self._working), str(installation.server), *self._flags(models, backends)]
+            with self._log.open("ab") as sink:
+                self._guard = subprocess.Popen(
+                    command,
+                    env=installation.environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=sink,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise TritonFailed(f"Triton could not be started: {error}") from error
         assert self._guard.stdout is not None  # noqa: S101 (it was asked for)
         self.pid = int(self._guard.stdout.readline() or 0)
         if not self.pid:
             raise TritonFailed(f"Triton could not be started; {self._last_words()}")
 
-    def _flags(self, models: Path, backends: Path, shared_memory_prefix: str) -> list[str]:
+    def _guard_command(self, working: Path) -> list[str]:
+        return [
+            # Isolated: its environment is made for Triton's stubs.
+            *(sys.executable, "-I", "-S", guard.__file__, "--log", str(self._log)),
+            *("--shared-memory-prefix", self._name, "--working-directory", str(working)),
+            *("--stop-timeout-s", str(self._stop_timeout_s), "--"),
+        ]
+
+    def _flags(self, models: Path, backends: Path) -> list[str]:
         flags = {
             "model-repository": models,
             "backend-directory": backends,
@@ -167,7 +192,7 @@ class EmbeddedTriton:
             "exit-on-error": "true",
             "strict-readiness": "true",
             "exit-timeout-secs": max(1, int(self._stop_timeout_s) - 1),
-            "backend-config=python,shm-region-prefix-name": shared_memory_prefix,
+            "backend-config=python,shm-region-prefix-name": self._name,
             "backend-config=python,shm-default-byte-size": _SHARED_MEMORY_BYTES,
             "backend-config=python,shm-growth-byte-size": _SHARED_MEMORY_BYTES,
         }
@@ -206,14 +231,16 @@ class EmbeddedTriton:
 
     def stop(self) -> None:
         """Let requests in flight finish, then end the server and all it started; does nothing if it is gone."""
-        if self._guard is None:
-            return
-        assert self._guard.stdin is not None and self._guard.stdout is not None  # noqa: S101, PT018
-        with suppress(BrokenPipeError):
-            self._guard.stdin.close()
-        self._guard.wait()
-        self._guard.stdout.close()
-        self._guard = None
+        process, self._guard = self._guard, None
+        if process is not None:
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+        if self._working is not None:
+            # The guard has done so already, unless it was killed itself or never ran.
+            guard.remove_shared_memory(self._name)
+            shutil.rmtree(self._working, ignore_errors=True)
 
     def _last_words(self) -> str:
         lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()

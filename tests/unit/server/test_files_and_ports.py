@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from visavis_proxy.credentials import Contract, Credentials
-from visavis_server.errors import PortTaken
+from visavis_server.errors import PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
 from visavis_server.ports import candidates, free_loopback_ports
 from visavis_server.serve import listen, local_url
 from visavis_server.state import ServingState, TritonState
+from visavis_server.triton import check_shared_memory
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -96,6 +97,12 @@ def test_a_service_removes_its_own_state_file_and_no_other(tmp_path: Path) -> No
 
 def test_the_models_keep_most_of_the_cores() -> None:
     assert [default_workers(cores) for cores in (1, 2, 8, 64)] == [1, 1, 2, 8]
+
+
+def test_too_little_shared_memory_is_told_with_its_remedy() -> None:
+    check_shared_memory(1 << 30)
+    with pytest.raises(TritonMissing, match=r"has 64 MiB left.*--shm-size"):
+        check_shared_memory(64 << 20)
 
 
 def test_help_needs_none_of_the_heavy_libraries() -> None:
