@@ -77,7 +77,7 @@ def test_jd_cloud_is_signed_as_its_document_shows() -> None:
     row: Any = next(
         param.values[0]
         for param in _vectors("JDCLOUD2-HMAC-SHA256")
-        if param.values[0]["name"] == "jd_published_example"  # type: ignore[index, call-overload]
+        if param.values[0]["name"] == "jd_published_example"
     )
     headers, authorization = _signed(row)
     made = jdcloud_authorization(

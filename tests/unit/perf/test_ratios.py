@@ -1,0 +1,145 @@
+"""Ratios, targets and the regression check, on made-up results."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from visavis_perf import results
+from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios, targets
+from visavis_perf.report import table, write_report
+from visavis_perf.results import NoResults
+
+
+def _best(goodput: float, limit: float, p99_ms: float = 80.0) -> dict[str, Any]:
+    share = goodput / limit
+    runs = [goodput] * 3
+    return {
+        **{"rate": goodput, "goodput": goodput, "images_per_s": goodput, "value": "8", "p50_ms": 20.0},
+        **{"p99_ms": p99_ms, "wrong": 0, "runs": runs, "of_limit": share, "spread": 0.02},
+    }
+
+
+def _curve(goodput: float, limit: float, p99_ms: float = 80.0) -> dict[str, Any]:
+    point = {"rate": goodput, "goodput": goodput, "p50_ms": 20.0, "p99_ms": p99_ms, "kinds": {"ok": 10}}
+    return {"pictures": "250", "limit_per_s": limit, "curve": [point], "best": _best(goodput, limit, p99_ms)}
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    limit = {
+        "runtime": "openvino bfloat16",
+        "images_per_s": 200.0,
+        "tried": {"onnxruntime float32": 130.0},
+        "core_ms": {"decode": 0.2, "detect": 5.0, "embed": 6.0},
+    }
+    point = {"value": "8", "images_per_s": 170.0, "p50_ms": 40.0, "p99_ms": 60.0, "stable": True}
+    stages = {"8": {"face_detector": {"total": 5.0, "queue": 1.0}, "face_analysis": {"total": 9.0, "between": 4.0}}}
+    ensemble = {"model": "face_analysis", "pictures": "250", "sweep": "--concurrency-range", "faults": []}
+    return {
+        "made": "2026-01-01T00:00:00Z",
+        "revision": "abc",
+        "whole": True,
+        "machine": {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []},
+        "versions": {"python": "3.11"},
+        "limits": {"250": limit},
+        "scenarios": {"ensemble": {**ensemble, "points": [point], "stages": stages, "best": _best(170.0, 200.0)}},
+        "http": {"facepp-250": _curve(75.0, 100.0)},
+        "peer": _curve(30.0, 100.0, 100.0),
+        "beside_peer": {"p99_ms": 40.0},
+        "idle": {"contracts": {"aws": {"of_bare": 1.2}, "facepp": {"of_bare": 1.4}}},
+        "overload": {"goodput_of_peak": 0.95, "busy_p99_ms": 12.0, "wrong": 0, "recovery_s": 1.0},
+        "start": {"second_s": 6.0},
+    }
+
+
+def test_every_target_stands_beside_its_result(record: dict[str, Any]) -> None:
+    """What was measured is met or not; what was not measured is neither."""
+    record["targets"] = [target.as_dict() for target in targets(record)]
+    verdicts = {row["what"]: row["met"] for row in record["targets"]}
+    assert verdicts["ensemble, 250×250, images/s of the limit"] is True
+    assert verdicts["ensemble, 1 megapixel, images/s of the limit"] is None
+    assert verdicts["idle service, p50 of one picture (AWS), of the bare time"] is True
+    assert verdicts["idle service, p50 of a comparison (Face++), of the bare time"] is False
+    assert verdicts["p99 of the peer's, both at the peer's best load"] is True
+    assert {row["number"] for row in record["targets"]} == set("123456")
+
+
+def test_one_wrong_answer_under_overload_misses_the_target(record: dict[str, Any]) -> None:
+    """The target says: no error of any other kind."""
+    record["overload"]["wrong"] = 1
+    assert [target.met for target in targets(record) if "any other kind" in target.what] == [False]
+
+
+def test_the_peer_is_compared_at_its_own_best_load(record: dict[str, Any]) -> None:
+    """75 over 30; nothing where the peer served nothing."""
+    assert peer_throughput(record) == 2.5
+    record["peer"]["best"] = None
+    assert peer_throughput(record) is None
+    assert "throughput of peer's" not in {ratio.name for ratio in ratios(record)}
+
+
+def test_the_same_results_are_no_regression(record: dict[str, Any]) -> None:
+    """Every ratio is compared, none is worse."""
+    changes = compare(ratios(record), ratios(deepcopy(record)))
+    assert len(changes) == len(ratios(record)) > 4
+    assert not any(change.worse for change in changes)
+
+
+def test_a_loss_beyond_noise_is_a_regression_in_either_direction(record: dict[str, Any]) -> None:
+    """Less throughput and more idle latency are both worse; more throughput is not."""
+    now = deepcopy(record)
+    now["http"]["facepp-250"]["best"]["of_limit"] *= 0.8
+    now["scenarios"]["ensemble"]["best"]["of_limit"] *= 1.2
+    now["idle"]["contracts"]["aws"]["of_bare"] *= 1.5
+    worse = {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
+    assert worse == {"facepp-250 of limit", "idle aws of bare"}
+
+
+@pytest.mark.parametrize(("now", "worse"), [(0.79, False), (0.71, False), (0.69, True)])
+def test_runs_that_lie_apart_make_the_noise(now: float, worse: bool) -> None:
+    """A spread of 0.1 excuses a loss of 0.09 and not of 0.11."""
+    before = [Ratio("x", 0.8, 0.1, higher_is_better=True)]
+    assert compare(before, [Ratio("x", now, 0.01, higher_is_better=True)])[0].worse is worse
+
+
+def test_the_report_tells_all_targets_and_that_a_partial_run_is_one(record: dict[str, Any], tmp_path: Path) -> None:
+    """The page is made of the record alone."""
+    record |= {"whole": False, "targets": [target.as_dict() for target in targets(record)]}
+    write_report(record, tmp_path / "RESULTS.md", ["curves.png"])
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "Not a whole bench" in page
+    assert all(target.what in page for target in targets(record))
+    assert "results/curves.png" in page
+    assert "2.5" in page
+
+
+def test_a_table_has_as_many_cells_in_every_row() -> None:
+    """A bar inside a cell would end it."""
+    lines = table(("a", "b"), [("x|y", 1.23456), (None, 12345.6)]).splitlines()
+    assert lines[2:] == ["| x\\|y | 1.23 |", "| – | 12346 |"]
+
+
+def test_results_are_found_by_machine(record: dict[str, Any], tmp_path: Path) -> None:
+    """A machine is compared with its like; a partial run is never compared with."""
+    small = results.write(record, tmp_path)
+    record["machine"] = {**record["machine"], "cores": 16, "gpu": ["NVIDIA H200, 143771 MiB, 570"]}
+    large = results.write({**record, "made": "2026-02-01T00:00:00Z"}, tmp_path)
+    partial = results.write({**record, "whole": False}, tmp_path)
+    assert (small.name, large.name) == ("2026-01-01-2core-avx2.json", "2026-02-01-16core-nvidia-h200.json")
+    assert partial.stem.endswith("-partial")
+    assert results.newest(tmp_path, cores=2) == small
+    assert results.newest(tmp_path, cores=16, gpu=True) == large
+    assert results.newest(tmp_path, cores=64) == large
+
+
+def test_without_results_the_remedy_is_told(tmp_path: Path) -> None:
+    """Nothing to compare with, or no results at all in a file."""
+    with pytest.raises(NoResults, match="visavis bench"):
+        results.newest(tmp_path)
+    (tmp_path / "odd.json").write_text("[]")
+    with pytest.raises(NoResults, match="no results"):
+        results.read(tmp_path / "odd.json")

@@ -1,0 +1,140 @@
+"""What perf_analyzer and Triton write is read as they write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, command, find_perf_analyzer, parse
+from visavis_perf.places import SCENARIOS
+from visavis_perf.proxy_metrics import mean_ms, parse_histograms
+from visavis_perf.scenario_files import ScenarioInvalid, read_scenario, read_scenarios
+from visavis_perf.soak import growth
+from visavis_perf.triton_statistics import breakdown, parse_counters
+
+_CSV = """Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,\
+Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p95 latency,p99 latency
+8,97.5,12,410,2000,90,14000,33,2,81000,90000,95000,120500
+"""
+
+
+def test_csv_becomes_milliseconds() -> None:
+    """perf_analyzer writes microseconds."""
+    point = parse(_CSV, "8", stable=True)
+    assert (point.images_per_s, point.p50_ms, point.p99_ms) == (97.5, 81.0, 120.5)
+    assert point.parts_ms["Server Compute Infer"] == 14.0
+
+
+def test_csv_without_a_row_is_a_failure() -> None:
+    """A header alone comes of a run in which nothing was answered."""
+    with pytest.raises(PerfAnalyzerFailed):
+        parse(_CSV.splitlines()[0], "8", stable=False)
+
+
+def test_committed_scenarios_name_real_models_and_can_be_run() -> None:
+    """Every argument file reads, names a model of the repository, and its input by the place-holder."""
+    scenarios = read_scenarios(SCENARIOS)
+    assert {"ensemble", "ensemble-1mp", "detector", "embedder"} <= scenarios.keys()
+    for scenario in scenarios.values():
+        assert scenario.model in {"face_analysis", "face_detector", "face_embedder"}
+        assert "{input}" in scenario.flags
+        assert scenario.purpose.endswith(".")
+    assert [int(value) for value in scenarios["ensemble"].values(1.0)] == [1, 2, 4, 8, 16, 32, 64]
+    assert scenarios["ensemble-cuda-shm"].needs_gpu
+
+
+def test_rates_are_shares_of_the_limit() -> None:
+    """A rate that suits one machine means nothing on another."""
+    scenario = read_scenario(SCENARIOS / "ensemble-rate.args")
+    assert scenario.values(100.0)[:2] == ["30.0", "50.0"]
+    line = command("perf_analyzer", scenario, "30.0", "127.0.0.1:1", Path("in.json"), Effort())
+    assert line[line.index("--request-rate-range") + 1] == "30.0:30.0"
+    assert line[line.index("--input-data") + 1] == "in.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("#: pictures = 250\n#: sweep = -b 1\n--input-data {input}\n", "-m"),
+        ("#: pictures = huge\n#: sweep = -b 1\n-m x\n", "pictures"),
+        ("#: pictures = 250\n-m x\n", "sweep"),
+        ("#: pictures = 250\n#: sweep = -b\n-m x\n", "no values"),
+        ("#: colour = red\n-m x\n", ":1:"),
+    ],
+)
+def test_a_faulty_scenario_is_refused(tmp_path: Path, text: str, word: str) -> None:
+    """The text says what is missing, and where."""
+    path = tmp_path / "odd.args"
+    path.write_text(text)
+    with pytest.raises(ScenarioInvalid, match=word):
+        read_scenario(path)
+
+
+def test_a_named_perf_analyzer_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other one is taken silently in its place."""
+    monkeypatch.setenv("PERF_ANALYZER", "no-such-program")
+    with pytest.raises(PerfAnalyzerFailed, match="no-such-program"):
+        find_perf_analyzer()
+
+
+def _stats(name: str, requests: int, infer_ms: float, queue_ms: float, total_ms: float) -> dict[str, object]:
+    def spent(milliseconds: float) -> dict[str, int]:
+        return {"count": requests, "ns": int(requests * milliseconds * 1e6)}
+
+    stats = {"success": spent(total_ms), "queue": spent(queue_ms), "compute_infer": spent(infer_ms)}
+    return {"name": name, "inference_count": 2 * requests, "execution_count": requests, "inference_stats": stats}
+
+
+def test_stages_are_what_was_added_between_two_readings() -> None:
+    """Means of the load alone, and what the stages leave unexplained in the whole."""
+    before = parse_counters(
+        {"model_stats": [_stats("face_detector", 10, 50, 9, 60), _stats("face_analysis", 10, 0, 0, 90)]}
+    )
+    after = {
+        "model_stats": [
+            {**_stats("face_detector", 20, 30, 5, 36), "execution_count": 15},
+            _stats("face_analysis", 20, 0, 0, 55),
+        ]
+    }
+    rows = breakdown(before, parse_counters(after))
+    assert rows["face_detector"]["infer"] == pytest.approx(10)
+    assert rows["face_detector"]["queue"] == pytest.approx(1)
+    assert rows["face_detector"]["batch"] == pytest.approx(20 / 5)
+    assert rows["face_analysis"]["total"] == pytest.approx(20)
+    assert rows["face_analysis"]["between"] == pytest.approx(8)
+
+
+def test_a_model_that_was_not_asked_is_left_out() -> None:
+    """Its mean would be a division by nothing."""
+    reading = parse_counters({"model_stats": [_stats("face_embedder", 3, 1, 1, 2)]})
+    assert breakdown(reading, reading) == {}
+
+
+def test_the_proxys_histograms_become_means() -> None:
+    """Sum over count of what came since, label by label; other metrics are left alone."""
+    text = (
+        "# TYPE visavis_request_seconds histogram\n"
+        'visavis_request_seconds_bucket{contract="aws",le="+Inf"} %d\n'
+        'visavis_request_seconds_sum{contract="aws"} %f\n'
+        'visavis_request_seconds_count{contract="aws"} %d\n'
+        "# TYPE visavis_requests_total counter\nvisavis_requests_total 7\n"
+    )
+    before, after = parse_histograms(text % (4, 1.0, 4)), parse_histograms(text % (8, 1.2, 8))
+    assert mean_ms(before, after) == {"visavis_request_seconds{contract=aws}": 50.0}
+    assert mean_ms(after, after) == {}
+
+
+def test_growth_counts_after_the_start_only() -> None:
+    """A process that fills its caches and then stays is flat; one that gains a MiB a minute is not."""
+    times = [10.0 * step for step in range(60)]
+    watched = {
+        "settled": [(at, 100.0 + min(at, 100.0)) for at in times],
+        "leaking": [(at, 100.0 + at / 60) for at in times],
+        "short-lived": [(300.0, 5.0)],
+    }
+    rows = {row.process: row for row in growth(watched, 600)}
+    assert rows["settled"].flat
+    assert rows["leaking"].mib_per_hour == pytest.approx(60, rel=0.01)
+    assert not rows["leaking"].flat
+    assert "short-lived" not in rows
