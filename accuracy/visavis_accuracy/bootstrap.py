@@ -74,7 +74,7 @@ def _draws(identities: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
 def _tail(scores: PairScores, rate: float, seed: int) -> tuple[KeptPairs, float]:
     """The pairs around the threshold and above it, most alike first, and how many pairs each stands for."""
     kept = scores.kept_non_mated
-    wanted = int(3 * rate * scores.non_mated_pairs) + 200
+    wanted = int(10 * rate * scores.non_mated_pairs) + 2000
     if wanted < kept.scores.size:
         kept = kept.above(float(np.partition(kept.scores, kept.scores.size - wanted)[kept.scores.size - wanted]))
     shared = _share(kept, seed)
