@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from visavis_client.comparison import compare
 from visavis_client.engine import Engine
 from visavis_client.errors import EngineFault, EngineTimeout
 from visavis_client.faces import Template
 from visavis_proxy import images
+from visavis_proxy.both import both
 from visavis_proxy.contracts.aliyun import errors
 from visavis_proxy.contracts.aliyun.answer import CONFIDENCE_THRESHOLDS
 from visavis_proxy.contracts.aliyun.checks import InlinePicture, Picture
@@ -19,8 +19,6 @@ from visavis_proxy.score_scale import OperatingPoints, ScoreScale
 from visavis_proxy.services import Services
 
 _LEAST_S: Final = 0.05
-
-T = TypeVar("T")
 
 
 def similarity_scale(points: OperatingPoints) -> ScoreScale:
@@ -47,8 +45,8 @@ class Comparison:
         Raises:
             Refusal, PictureError, EngineError, FetchError: see errors.RAISED.
         """
-        probe_image, reference_image = await _both(self._load(source), self._load(target))
-        probe, reference = await _both(self._template(probe_image, deadline), self._template(reference_image, deadline))
+        probe_image, reference_image = await both(self._load(source), self._load(target))
+        probe, reference = await both(self._template(probe_image, deadline), self._template(reference_image, deadline))
         return self._scale(compare(probe, reference))
 
     async def _load(self, picture: Picture) -> bytes:
@@ -72,14 +70,3 @@ class Comparison:
         if analysis.largest.template is None:
             raise EngineFault("a face without the template that was asked for")
         return analysis.largest.template
-
-
-async def _both(source: Coroutine[Any, Any, T], target: Coroutine[Any, Any, T]) -> tuple[T, T]:
-    """Run both at once; the source's error comes first, and a side no longer needed is stopped."""
-    tasks = asyncio.ensure_future(source), asyncio.ensure_future(target)
-    try:
-        return await tasks[0], await tasks[1]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

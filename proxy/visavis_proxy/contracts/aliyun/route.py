@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +20,8 @@ from visavis_proxy.contracts.aliyun.comparison import Comparison
 from visavis_proxy.contracts.aliyun.errors import RAISED, Refusal, fault_of
 from visavis_proxy.contracts.aliyun.request import AcsRequest, parse
 from visavis_proxy.contracts.aliyun.schema import OPERATION, RESPONSES
+from visavis_proxy.faults import log_fault
+from visavis_proxy.observation import note
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
@@ -56,18 +57,15 @@ class _Room:
         try:
             async with self._holding(request) as call:
                 answers = answers.in_format(call.text("Format"))
-                return answers.success(await self._similarity(call, is_encrypted=request.url.scheme == "https"))
-        except Refusal as refusal:
-            return answers.failure(refusal)
-        except tuple(RAISED) as error:
-            return answers.failure(Refusal(fault_of(error)))
+                similarity = await self._similarity(call, is_encrypted=request.url.scheme == "https")
         except ClientDisconnect:
             raise
         except Exception as error:
-            # Without the exception's own text, which may quote what the caller sent.
-            place = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("request %s: %s\n%s", answers.request_id, type(error).__qualname__, place)
-            return answers.failure(Refusal(errors.INTERNAL_ERROR))
+            refusal = _refusal(error)
+            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id)
+            return answers.failure(refusal)
+        note(request.scope, outcome="success", request_id=answers.request_id)
+        return answers.success(similarity)
 
     @asynccontextmanager
     async def _holding(self, request: Request) -> AsyncIterator[AcsRequest]:
@@ -97,6 +95,19 @@ class _Room:
         await authenticate(call, self._services)
         source, target = check_pictures(call)
         return await self._comparison.similarity(source, target, deadline)
+
+
+def _refusal(error: Exception) -> Refusal:
+    """The row of the error table for what ended a request."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, tuple(RAISED)):
+        refusal = Refusal(fault_of(error))
+        if refusal.fault.status >= 500:
+            _log.warning("%s: %s", refusal.fault.code, type(error).__name__)
+        return refusal
+    log_fault(_log, error)
+    return Refusal(errors.INTERNAL_ERROR)
 
 
 def _target(request: Request) -> str:
