@@ -115,7 +115,7 @@ def _checked(url: httpx.URL) -> httpx.URL:
         raise FetchRefused("neither http nor https")
     if url.userinfo:
         raise FetchRefused("a URL with a user name or a password")
-    if not url.raw_host or not 0 < (url.port or 80) < 65536:
+    if not url.raw_host or not (url.port is None or 0 < url.port < 65536):
         raise FetchRefused("a URL without a host, or with a port that is none")
     return url
 

@@ -78,7 +78,8 @@ class S3Fetcher:
     async def _get(self, bucket: str, key: str, max_bytes: int) -> bytes:
         client = await self._opened()
         answer = await client.get_object(Bucket=bucket, Key=key)
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:  # not "as": that would be the response inside, which reads all at once
             announced = str(answer.get("ContentLength", ""))
             return await collect(_pieces(body), SCHEME + bucket, announced=announced, max_bytes=max_bytes)
 
