@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -62,6 +62,14 @@ class Answers:
 
 def _faces(picture: SeenPicture, tokens: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        {"face_token": token, "face_rectangle": asdict(face.rectangle)}
+        {
+            "face_token": token,
+            "face_rectangle": {
+                "top": face.rectangle.top,
+                "left": face.rectangle.left,
+                "width": face.rectangle.width,
+                "height": face.rectangle.height,
+            },
+        }
         for face, token in zip(picture.faces, tokens, strict=True)
     ]
