@@ -63,10 +63,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        engine = [asyncio.create_task(keeper.run()) for keeper in self._triton_keepers()]
-        workers = [asyncio.create_task(self._worker_keeper(at).run()) for at in range(self._plan.workers)]
+        below = self._triton_keepers()
+        above = [self._worker_keeper(at) for at in range(self._plan.workers)]
+        engine, workers = ([asyncio.create_task(keeper.run()) for keeper in layer] for layer in (below, above))
         stopped = asyncio.create_task(stop.wait())
-        announced = asyncio.create_task(self._announce())
+        announced = asyncio.create_task(self._announce([*below, *above]))
         try:
             waiting = {stopped, announced, *engine, *workers}
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -99,8 +100,10 @@ class Supervisor:
             backoff=Backoff(),
         )
 
-    async def _announce(self) -> None:
+    async def _announce(self, keepers: Sequence[Keeper]) -> None:
         """Wait until the service itself says that it is ready."""
+        for keeper in keepers:
+            await keeper.was_up.wait()
         deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT_S
         while not await asyncio.to_thread(_says_ready, self._plan.url):
             if asyncio.get_running_loop().time() > deadline:
