@@ -1,7 +1,8 @@
 """Settings of the proxy: read once, then passed.
 
 Every field can be set by an environment variable: ``VISAVIS_`` and its name in capitals; fields of a group are
-joined with two underscores (``VISAVIS_FETCH__MAX_BYTES``).
+joined with two underscores (``VISAVIS_FETCH__MAX_REDIRECTS``). Lists are JSON
+(``VISAVIS_S3__BUCKETS='["pictures"]'``).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from visavis_proxy.contracts.aliyun.settings import AliyunSettings
 from visavis_proxy.contracts.aws.settings import AwsSettings
@@ -110,3 +111,19 @@ class Settings(BaseSettings):
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         return self.host in {"127.0.0.1", "::1", "localhost"}
+
+
+def read_settings() -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        SettingsInvalid: they are not as documented; the text names each variable and shows no value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        # Not the whole text: pydantic repeats the input, secrets included.
+        faults = (f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsInvalid("; ".join(faults)) from None
+    except SettingsError as error:
+        raise SettingsInvalid(f"{error}: lists are written as JSON") from None

@@ -16,11 +16,11 @@ def purge(
 ) -> None:
     """Delete the stored templates: every face_token that still resolves to one becomes invalid."""
     from visavis_proxy.face_tokens import purge_tokens
-    from visavis_proxy.settings import Settings, SettingsInvalid
+    from visavis_proxy.settings import SettingsInvalid, read_settings
     from visavis_proxy.state import StateUnavailable
 
     try:
-        gone = asyncio.run(purge_tokens(Settings(), expired_only=expired))
+        gone = asyncio.run(purge_tokens(read_settings(), expired_only=expired))
     except (SettingsInvalid, StateUnavailable) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -224,6 +224,19 @@ def test_the_purge_command_says_what_is_wrong_in_one_line(monkeypatch: pytest.Mo
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("VISAVIS_STATE__FACE_TOKEN_TTL_S", "hidden"), ("VISAVIS_S3__BUCKETS", "hidden, not JSON")]
+)
+def test_a_setting_that_is_none_is_told_in_one_line_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    run = CliRunner().invoke(app, ["purge"])
+    assert run.exit_code == 1
+    assert run.stderr.count("\n") == 1
+    assert "hidden" not in run.stderr
+
+
 def test_a_printed_key_can_be_used(tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["new-key"]).stdout
     assert open_sealer(settings_of(tmp_path, printed)).seal(b"plain", b"place")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,15 @@ def test_the_data_directory_is_the_users_unless_it_is_set(tmp_path: Path, monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert Settings().data_directory == tmp_path / "visavis"
     assert Settings(data_dir=tmp_path / "own").data_directory == tmp_path / "own"
+
+
+def test_a_redis_without_the_extra_stops_the_start_with_one_sentence() -> None:
+    program = (
+        "import sys; sys.modules['redis'] = None\n"
+        "from visavis_proxy.settings import Settings, SettingsInvalid\n"
+        "from visavis_proxy.state import open_store\n"
+        "try: open_store(Settings(state={'url': 'redis://127.0.0.1:6379/0'}))\n"
+        "except SettingsInvalid as refusal: print(refusal)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "VISAVIS_STATE__URL names a Redis, but redis is missing: pip install 'visavis[redis]'\n"
