@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from visavis_perf.places import SHARED
 from visavis_perf.scenario_files import Scenario
 
 _RUN_TIMEOUT_S = 300
+_WINDOW = re.compile(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec")
 
 
 class PerfAnalyzerFailed(Exception):
@@ -54,8 +56,8 @@ class Point:
     p99_ms: float
     #: perf_analyzer's own parts of the mean request: client, network, queue and compute.
     parts_ms: dict[str, float]
-    #: False: perf_analyzer gave up waiting for three windows that agree, and these are the last one's figures.
-    stable: bool
+    #: Pictures a second of each of the three windows that the figures are means of.
+    windows: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For the results file."""
@@ -64,11 +66,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a point may take: three windows that agree, or the last one after ``trials``."""
+    """How long a point takes: three windows of so long, always.
 
-    window_ms: int = 3000
-    trials: int = 5
-    stability_percent: int = 10
+    perf_analyzer would rather go on until three windows agree, and writes nothing where they never do, which on a
+    small machine is often. Here they are taken as they come, and how far they lie apart is told.
+    """
+
+    window_ms: int = 2000
 
 
 def command(program: str, scenario: Scenario, value: str, address: str, input_file: Path, effort: Effort) -> list[str]:
@@ -79,8 +83,7 @@ def command(program: str, scenario: Scenario, value: str, address: str, input_fi
         *flags,
         *(scenario.sweep_flag, f"{value}:{value}" if scenario.sweep_flag.endswith("-range") else value),
         *("-i", "grpc", "-u", address),
-        *("--measurement-interval", str(effort.window_ms), "--max-trials", str(effort.trials)),
-        *("--stability-percentage", str(effort.stability_percent)),
+        *("--measurement-interval", str(effort.window_ms), "--max-trials", "3", "--stability-percentage", "999"),
     ]
 
 
@@ -95,7 +98,11 @@ def run_point(scenario: Scenario, value: str, address: str, input_file: Path, ef
         written = Path(folder) / "figures.csv"
         try:
             ended = subprocess.run(
-                [*arguments, "-f", str(written)], capture_output=True, text=True, timeout=_RUN_TIMEOUT_S, check=False
+                [*arguments, "-v", "-f", str(written)],
+                capture_output=True,
+                text=True,
+                timeout=_RUN_TIMEOUT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise PerfAnalyzerFailed(f"{scenario.name} at {value} took longer than {_RUN_TIMEOUT_S} s") from None
@@ -103,10 +110,15 @@ def run_point(scenario: Scenario, value: str, address: str, input_file: Path, ef
             words = " ".join((ended.stdout + ended.stderr).split())[-400:]
             raise PerfAnalyzerFailed(f"{scenario.name} at {value} gave no figures: {words}")
         text = written.read_text("utf-8")
-    return parse(text, value, stable=ended.returncode == 0)
+    return parse(text, value, windows=read_windows(ended.stdout))
 
 
-def parse(text: str, value: str, *, stable: bool) -> Point:
+def read_windows(text: str) -> tuple[float, ...]:
+    """The throughput of each window, from what perf_analyzer says with ``-v``."""
+    return tuple(float(rate) for rate in _WINDOW.findall(text))
+
+
+def parse(text: str, value: str, *, windows: tuple[float, ...]) -> Point:
     """Read perf_analyzer's CSV of one point; its times are microseconds.
 
     Raises:
@@ -121,4 +133,4 @@ def parse(text: str, value: str, *, stable: bool) -> Point:
         for name in row
         if name and (name.startswith(("Client", "Server")) or "Network" in name) and row[name]
     }
-    return Point(value, float(row["Inferences/Second"]), latency[50], latency[90], latency[99], parts, stable)
+    return Point(value, float(row["Inferences/Second"]), latency[50], latency[90], latency[99], parts, windows)

@@ -31,12 +31,12 @@ class Plan:
     @classmethod
     def full(cls) -> Plan:
         """Under 20 minutes on two cores."""
-        return cls(False, 6.0, 3, Effort(window_ms=2000, trials=5), 8.0, 3, 100, 120.0)
+        return cls(False, 6.0, 3, Effort(window_ms=2000), 8.0, 3, 100, 120.0)
 
     @classmethod
     def short(cls) -> Plan:
         """Some minutes: to see whether everything runs, and for ratios with more noise."""
-        return cls(True, 2.0, 1, Effort(window_ms=1000, trials=3, stability_percent=25), 4.0, 1, 30, 15.0)
+        return cls(True, 2.0, 1, Effort(window_ms=1000), 4.0, 1, 30, 15.0)
 
 
 @dataclass(slots=True)

@@ -110,11 +110,15 @@ def _scenarios(record: Mapping[str, Any]) -> str:
         flag = scenario["sweep"].lstrip("-").replace("-range", "")
         for point in scenario["points"]:
             shown = (point["images_per_s"], point["p50_ms"], point["p99_ms"])
-            rows.append((name, f"{flag} {point['value']}", *shown, "" if point["stable"] else "unstable"))
+            rows.append((name, f"{flag} {point['value']}", *shown, _windows(point["windows"])))
         rows += [(name, fault[:100], None, None, None, "fault") for fault in scenario["faults"]]
     if not rows:
         return ""
-    return "## Through perf_analyzer\n\n" + table(("Scenario", "", "images/s", "p50 ms", "p99 ms", ""), rows)
+    return "## Through perf_analyzer\n\n" + table(("Scenario", "", "images/s", "p50 ms", "p99 ms", "windows"), rows)
+
+
+def _windows(rates: Sequence[float]) -> str:
+    return f"{min(rates):.3g} … {max(rates):.3g}" if rates else ""
 
 
 def _stages(record: Mapping[str, Any]) -> str:

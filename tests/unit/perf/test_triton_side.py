@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, command, find_perf_analyzer, parse
+from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, command, find_perf_analyzer, parse, read_windows
 from visavis_perf.places import SCENARIOS
 from visavis_perf.proxy_metrics import mean_ms, parse_histograms
 from visavis_perf.scenario_files import ScenarioInvalid, read_scenario, read_scenarios
@@ -21,15 +21,22 @@ Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p
 
 def test_csv_becomes_milliseconds() -> None:
     """perf_analyzer writes microseconds."""
-    point = parse(_CSV, "8", stable=True)
+    point = parse(_CSV, "8", windows=(95.0, 97.5, 100.0))
     assert (point.images_per_s, point.p50_ms, point.p99_ms) == (97.5, 81.0, 120.5)
     assert point.parts_ms["Server Compute Infer"] == 14.0
+
+
+def test_windows_are_read_from_what_is_said() -> None:
+    """Three windows, each with its own rate."""
+    said = "Request concurrency: 4\n  Pass [1] throughput: 38.946 infer/sec. Avg latency: 94495 usec (std 4 usec). \n"
+    said += "  Pass [2] throughput: 29.7906 infer/sec. Avg latency: 135674 usec\n  Throughput: 34.2621 infer/sec\n"
+    assert read_windows(said) == (38.946, 29.7906)
 
 
 def test_csv_without_a_row_is_a_failure() -> None:
     """A header alone comes of a run in which nothing was answered."""
     with pytest.raises(PerfAnalyzerFailed):
-        parse(_CSV.splitlines()[0], "8", stable=False)
+        parse(_CSV.splitlines()[0], "8", windows=())
 
 
 def test_committed_scenarios_name_real_models_and_can_be_run() -> None:
