@@ -14,8 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
-from fakes import TEST_KEY as GOOD_KEY
-from fakes import make_services
+from fakes import TEST_KEY, make_services
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -52,6 +51,7 @@ ANSWERS: dict[bytes, PictureAnalysis | VisavisError] = {
 FORBIDDEN_KEY = Key(id="jdKeyId", secret="jdSecret", contracts=(Contract.JDCLOUD,))
 DISABLED_KEY = Key(id="disabledKeyId", secret="disabledSecret", disabled="Denied by Admin")
 SLOW_KEY = Key(id="slowKeyId", secret="slowSecret", qps=1)
+GOOD_KEY = TEST_KEY
 KEYS = (GOOD_KEY, FORBIDDEN_KEY, DISABLED_KEY, SLOW_KEY)
 
 
@@ -123,7 +123,7 @@ def stamp(seconds: float) -> str:
 
 
 def rpc(
-    parameters: Mapping[str, str] | None = None, *, method: str = "POST", key: Key = GOOD_KEY, **public: Any
+    parameters: Mapping[str, str] | None = None, *, method: str = "POST", key: Key = TEST_KEY, **public: Any
 ) -> Call:
     """An RPC call as acs sends it, signed last; a None among the public parameters takes one away."""
     parameters = form() if parameters is None else dict(parameters)
@@ -154,7 +154,7 @@ def rpc(
 def acs3(
     parameters: Mapping[str, str] | None = None,
     *,
-    key: Key = GOOD_KEY,
+    key: Key = TEST_KEY,
     query: Mapping[str, str] | None = None,
     unsigned: tuple[str, ...] = (),
     **headers: str | None,

@@ -117,6 +117,21 @@ def test_id_chip(client: Client, exception: str, service: RunningService, portra
     assert outcome["answer"]["Data"]["SimilarityScore"] > thresholds(outcome["answer"])["0.0001"]
 
 
+def test_largest_face(service: RunningService, portraits: dict[str, bytes]) -> None:
+    """Of two persons in one picture, the one who fills more of it is compared."""
+    large, small = (Image.open(io.BytesIO(portraits[name])) for name in ("astronaut", "hopper"))
+    scene = Image.new("RGB", (large.width + 256, large.height), (128, 128, 128))
+    scene.paste(large, (0, 0))
+    scene.paste(small.resize((200, 240)), (large.width + 20, 40))
+    encoded = io.BytesIO()
+    scene.save(encoded, "PNG")
+    both = value(encoded.getvalue())
+    questions = [question(value(portraits[name]), both) for name in ("astronaut", "hopper")]
+    astronaut, hopper = (outcome["answer"] for outcome in TEA_V3.ask(service, *questions))
+    assert astronaut["Data"]["SimilarityScore"] > thresholds(astronaut)["0.0001"]
+    assert hopper["Data"]["SimilarityScore"] < thresholds(hopper)["0.01"]
+
+
 @every_client
 def test_no_face(client: Client, exception: str, service: RunningService, portraits: dict[str, bytes]) -> None:
     """Error.NoFaceDetected, raised with its status."""

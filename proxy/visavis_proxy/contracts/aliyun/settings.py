@@ -14,8 +14,8 @@ class AliyunSettings(BaseModel):
 
     #: "单个请求的Body有8M的大小限制".
     max_body_bytes: int = Field(8 * _MIB, ge=1)
-    #: Path and query of a request together; keeps pictures out of GET.
-    max_target_bytes: int = Field(64 * 1024, ge=1024)
+    #: Path and query of a request together; keeps pictures out of GET. The HTTP server itself stops at 64 KiB.
+    max_target_bytes: int = Field(32 * 1024, ge=1024)
     #: One picture behind a URL; the document's 2M are advice, its body limit is the only hard number.
     max_picture_bytes: int = Field(8 * _MIB, ge=1)
     #: Width times height of one picture.
