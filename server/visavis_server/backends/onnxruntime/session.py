@@ -19,20 +19,11 @@ import onnxruntime as ort
 Tensors = dict[str, npt.NDArray[Any]]
 Provider = tuple[str, dict[str, str]]
 
-#: Triton's data types that a session takes, with the name onnxruntime gives them.
-_DATA_TYPES: Mapping[str, tuple[type[np.generic], str]] = {
-    "TYPE_BOOL": (np.bool_, "tensor(bool)"),
-    "TYPE_UINT8": (np.uint8, "tensor(uint8)"),
-    "TYPE_UINT16": (np.uint16, "tensor(uint16)"),
-    "TYPE_UINT32": (np.uint32, "tensor(uint32)"),
-    "TYPE_UINT64": (np.uint64, "tensor(uint64)"),
-    "TYPE_INT8": (np.int8, "tensor(int8)"),
-    "TYPE_INT16": (np.int16, "tensor(int16)"),
-    "TYPE_INT32": (np.int32, "tensor(int32)"),
-    "TYPE_INT64": (np.int64, "tensor(int64)"),
-    "TYPE_FP16": (np.float16, "tensor(float16)"),
-    "TYPE_FP32": (np.float32, "tensor(float)"),
-    "TYPE_FP64": (np.float64, "tensor(double)"),
+#: Triton's data types that a session takes, by the names that onnxruntime gives them.
+_WHOLE = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+_DATA_TYPES: Mapping[str, str] = {
+    **{f"TYPE_{name.upper()}": f"tensor({name})" for name in _WHOLE},
+    **{"TYPE_FP16": "tensor(float16)", "TYPE_FP32": "tensor(float)", "TYPE_FP64": "tensor(double)"},
 }
 
 #: ``optimization { graph { level } }``; whatever else stands there means everything.
@@ -62,7 +53,6 @@ class TensorSpec:
     """One input or output as ``config.pbtxt`` describes it; ``dims`` is without the batch axis, -1 is any length."""
 
     name: str
-    dtype: npt.DTypeLike
     onnx_type: str
     dims: tuple[int, ...]
 
@@ -126,8 +116,7 @@ def _tensor_spec(entry: Mapping[str, Any]) -> TensorSpec:
     for feature in ("reshape", "allow_ragged_batch", "is_shape_tensor"):
         if entry.get(feature):
             raise ModelInvalid(f"{name}: {feature} is not supported")
-    dtype, onnx_type = _DATA_TYPES[data_type]
-    return TensorSpec(name, dtype, onnx_type, tuple(int(length) for length in entry["dims"]))
+    return TensorSpec(name, _DATA_TYPES[data_type], tuple(int(length) for length in entry["dims"]))
 
 
 def _accelerators(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
