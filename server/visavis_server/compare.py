@@ -14,8 +14,8 @@ from visavis_client.comparison import ComparisonScore
 from visavis_client.comparison import compare as compare_templates
 from visavis_client.errors import PictureError, VisavisError
 from visavis_client.faces import ModelIdentity, PictureAnalysis
-from visavis_client.triton import TritonEngine
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
+from visavis_client.triton import TritonEngine
 from visavis_server.errors import CommandFailed
 from visavis_server.serve import export
 from visavis_server.state import STATE_FILE, ServingState
