@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from visavis_client.faces import Template
 from visavis_client.fakes import FAKE_MODEL, FakeEngine
+from visavis_client.operating_points import OperatingPoint, OperatingPoints
 from visavis_proxy.credentials import Credentials, Key
 from visavis_proxy.fetch import FetchError, FetchFailed
-from visavis_proxy.score_scale import OperatingPoint, OperatingPoints
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 

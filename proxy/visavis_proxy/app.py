@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import ValidationError
 
 from visavis_client.faces import ModelIdentity
+from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
 from visavis_proxy import health
 from visavis_proxy.contracts.aliyun import route as aliyun
@@ -24,7 +25,6 @@ from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.metrics import MeasuredEngine, Metrics
 from visavis_proxy.observation import Observation
-from visavis_proxy.score_scale import OperatingPoints, OperatingPointsInvalid
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings, SettingsInvalid
 from visavis_proxy.state import StateUnavailable, open_store

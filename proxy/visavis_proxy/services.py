@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from visavis_client.engine import Engine
+    from visavis_client.operating_points import OperatingPoints
     from visavis_proxy.credentials import Credentials
     from visavis_proxy.face_tokens import FaceTokens
     from visavis_proxy.fetch import Fetcher
-    from visavis_proxy.score_scale import OperatingPoints
     from visavis_proxy.settings import Settings
     from visavis_proxy.state import StateStore
 

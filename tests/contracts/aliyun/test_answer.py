@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visavis_client.comparison import ComparisonScore
-from visavis_proxy.contracts.aliyun.comparison import similarity_scale
+from visavis_client.score_scale import ScoreScale
+from visavis_client.vendor_scales import ALIYUN
 
 documented = pytest.mark.documented
 THRESHOLDS = {"0.0001": "90.07", "0.001": "80.01", "0.01": "70.02"}
@@ -82,14 +83,14 @@ def test_confidence_thresholds_is_a_string_of_json() -> None:
 @pytest.mark.parametrize(("rate", "threshold"), [(float(r), float(t)) for r, t in THRESHOLDS.items()])
 def test_each_threshold_is_our_scores_at_that_false_match_rate(rate: float, threshold: float) -> None:
     """A client that compares with the printed threshold has the printed false match rate."""
-    scale = similarity_scale(FAKE_POINTS)
-    assert scale(ComparisonScore(FAKE_POINTS.threshold(rate))) == pytest.approx(threshold)
+    scale = ScoreScale(FAKE_POINTS, ALIYUN)
+    assert scale(ComparisonScore(FAKE_POINTS.threshold(rate))) == threshold
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_higher_score_is_a_higher_similarity(one: float, other: float) -> None:
     """The scale rises, within 0 and 100."""
-    scale = similarity_scale(FAKE_POINTS)
+    scale = ScoreScale(FAKE_POINTS, ALIYUN)
     low, high = sorted((one, other))
     assert 0 <= scale(ComparisonScore(low)) <= scale(ComparisonScore(high)) <= 100
 

@@ -14,8 +14,9 @@ from fakes import FAKE_POINTS
 
 from visavis_client.comparison import ComparisonScore
 from visavis_client.fakes import fake_analysis, fake_face
+from visavis_client.score_scale import ScoreScale
+from visavis_client.vendor_scales import FACEPP
 from visavis_proxy.contracts.facepp.answer import THRESHOLDS as PRINTED
-from visavis_proxy.score_scale import ScoreScale
 
 documented = pytest.mark.documented
 REQUEST_ID = r"\d{10},[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -147,7 +148,7 @@ def test_detect() -> None:
 
 def test_thresholds_are_where_the_scale_puts_their_rates() -> None:
     """A comparison score at the threshold of a false match rate has the confidence that stands beside that rate."""
-    scale = ScoreScale(FAKE_POINTS, {float(rate): value for rate, value in PRINTED.items()}, bottom=0, top=100)
+    scale = ScoreScale(FAKE_POINTS, FACEPP)
     for rate, value in PRINTED.items():
-        assert scale(ComparisonScore(FAKE_POINTS.threshold(float(rate)))) == pytest.approx(value)
+        assert scale(ComparisonScore(FAKE_POINTS.threshold(float(rate)))) == value
     assert PRINTED["1e-3"] < PRINTED["1e-4"] < PRINTED["1e-5"]

@@ -18,6 +18,7 @@ from contracts.jdcloud.document import (
 from running import ROOT
 
 from visavis_client import errors as domain
+from visavis_client.vendor_scales import JDCLOUD
 from visavis_proxy.contracts.jdcloud.errors import (
     BusinessCode,
     BusinessError,
@@ -26,7 +27,6 @@ from visavis_proxy.contracts.jdcloud.errors import (
     SystemLevelError,
     translate,
 )
-from visavis_proxy.contracts.jdcloud.route import DOCUMENTED_THRESHOLDS
 from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
 
 needs_documents = pytest.mark.skipif(not SHARED.is_dir(), reason="the documents are not beside this checkout")
@@ -101,7 +101,7 @@ def test_thresholds_are_the_documents() -> None:
         document(),
     )
     assert said is not None
-    assert tuple(map(float, said.groups())) == tuple(DOCUMENTED_THRESHOLDS[rate] for rate in (1e-4, 1e-5, 1e-6))
+    assert tuple(map(float, said.groups())) == tuple(JDCLOUD.thresholds[rate] for rate in (1e-4, 1e-5, 1e-6))
 
 
 def test_the_rooms_tables_are_the_list() -> None:

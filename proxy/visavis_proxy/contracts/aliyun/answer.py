@@ -13,11 +13,14 @@ from typing import Final
 import orjson
 from starlette.responses import Response
 
+from visavis_client.vendor_scales import ALIYUN
 from visavis_proxy.contracts.aliyun.errors import FORMAT_INVALID, Refusal
 
 HOST_ID: Final = "cloudauth.aliyuncs.com"
-#: False match rates and thresholds as the document prints them; `comparison.py` holds our scores to them.
-CONFIDENCE_THRESHOLDS: Final[Mapping[str, str]] = {"0.0001": "90.07", "0.001": "80.01", "0.01": "70.02"}
+#: False match rates and thresholds as the document prints them, in its order.
+CONFIDENCE_THRESHOLDS: Final[Mapping[str, str]] = {
+    f"{rate:g}": f"{value:.2f}" for rate, value in ALIYUN.thresholds.items()
+}
 
 _THRESHOLDS_TEXT = orjson.dumps(CONFIDENCE_THRESHOLDS).decode()
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -61,7 +64,7 @@ class Answers:
 
     def success(self, similarity: float) -> Response:
         """``similarity`` on the vendor's scale, 0 to 100."""
-        data: Children = {"ConfidenceThresholds": _THRESHOLDS_TEXT, "SimilarityScore": round(similarity, 4)}
+        data: Children = {"ConfidenceThresholds": _THRESHOLDS_TEXT, "SimilarityScore": similarity}
         if self.format is Format.XML:
             return self._xml(
                 200, "CompareFacesResponse", {"RequestId": self.request_id, "Data": data, "Success": True, "Code": "1"}

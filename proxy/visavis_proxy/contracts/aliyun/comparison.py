@@ -9,22 +9,16 @@ from visavis_client.comparison import compare
 from visavis_client.engine import Engine
 from visavis_client.errors import EngineFault, EngineTimeout
 from visavis_client.faces import Template
+from visavis_client.score_scale import ScoreScale
+from visavis_client.vendor_scales import ALIYUN
 from visavis_proxy import images
 from visavis_proxy.both import both
 from visavis_proxy.contracts.aliyun import errors
-from visavis_proxy.contracts.aliyun.answer import CONFIDENCE_THRESHOLDS
 from visavis_proxy.contracts.aliyun.checks import InlinePicture, Picture
 from visavis_proxy.contracts.aliyun.errors import Refusal
-from visavis_proxy.score_scale import OperatingPoints, ScoreScale
 from visavis_proxy.services import Services
 
 _LEAST_S: Final = 0.05
-
-
-def similarity_scale(points: OperatingPoints) -> ScoreScale:
-    """0 to 100, through the thresholds that every answer carries."""
-    anchors = {float(rate): float(threshold) for rate, threshold in CONFIDENCE_THRESHOLDS.items()}
-    return ScoreScale(points, anchors, bottom=0, top=100)
 
 
 class Comparison:
@@ -35,7 +29,7 @@ class Comparison:
         self._engine_timeout_s = services.settings.engine_timeout_s
         self._engine: Engine = services.engine
         self._fetcher = services.fetcher
-        self._scale = similarity_scale(services.operating_points)
+        self._scale = ScoreScale(services.operating_points, ALIYUN)
 
     async def similarity(self, source: Picture, target: Picture, deadline: float) -> float:
         """0 to 100; ``deadline`` is a time of the running loop's clock.

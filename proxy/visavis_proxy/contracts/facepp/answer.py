@@ -11,11 +11,12 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
+from visavis_client.vendor_scales import FACEPP
 from visavis_proxy.contracts.facepp.errors import REQUEST_ENTITY_TOO_LARGE, Refusal
 from visavis_proxy.contracts.facepp.faces import SeenPicture
 
-#: False match rates and the confidences that the document's example prints beside them, in the example's order.
-THRESHOLDS: Final[Mapping[str, float]] = {"1e-3": 65.3, "1e-5": 76.5, "1e-4": 71.8}
+#: False match rates and the confidences beside them, in the order of the document's example.
+THRESHOLDS: Final[Mapping[str, float]] = {rate: FACEPP.thresholds[float(rate)] for rate in ("1e-3", "1e-5", "1e-4")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Answers:
         """``confidence`` is None where a picture holds no face; ``pictures``: side (1, 2), picture, its tokens."""
         body: dict[str, Any] = {"time_used": self._time_used()}
         if confidence is not None:
-            body |= {"confidence": round(confidence, 3), "thresholds": THRESHOLDS}
+            body |= {"confidence": confidence, "thresholds": THRESHOLDS}
         for side, picture, tokens in pictures:
             body |= {f"image_id{side}": picture.image_id, f"faces{side}": _faces(picture, tokens)}
         return self._json(200, body)

@@ -15,10 +15,12 @@ from starlette.types import Receive, Scope, Send
 
 from visavis_client.comparison import compare
 from visavis_client.faces import Template
+from visavis_client.score_scale import ScoreScale
+from visavis_client.vendor_scales import FACEPP
 from visavis_proxy.bodies import BodyTooLarge, read_body
 from visavis_proxy.both import both
 from visavis_proxy.contracts.facepp import errors
-from visavis_proxy.contracts.facepp.answer import THRESHOLDS, Answers
+from visavis_proxy.contracts.facepp.answer import Answers
 from visavis_proxy.contracts.facepp.checks import admit
 from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
 from visavis_proxy.contracts.facepp.faces import Faces, SeenPicture
@@ -28,7 +30,6 @@ from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, read_picture
 from visavis_proxy.credentials import Key
 from visavis_proxy.faults import log_fault
 from visavis_proxy.observation import note
-from visavis_proxy.score_scale import ScoreScale
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ class _Room:
         self._services = services
         self._settings = services.settings.facepp
         self._faces = Faces(services)
-        anchors = {float(rate): confidence for rate, confidence in THRESHOLDS.items()}
-        self._confidence = ScoreScale(services.operating_points, anchors, bottom=0, top=100)
+        self._confidence = ScoreScale(services.operating_points, FACEPP)
 
     async def compare(self, request: Request) -> Response:
         """Compare the largest face of either picture, or the faces of tokens."""

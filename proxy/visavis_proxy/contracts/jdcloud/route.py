@@ -17,6 +17,8 @@ from starlette.types import Receive, Scope, Send
 from visavis_client.comparison import compare
 from visavis_client.errors import TemplatesNotComparable
 from visavis_client.faces import Face, PictureAnalysis, Template
+from visavis_client.score_scale import ScoreScale
+from visavis_client.vendor_scales import JDCLOUD
 from visavis_proxy.bodies import BodyTooLarge, read_body
 from visavis_proxy.contracts.jdcloud.admission import authenticate
 from visavis_proxy.contracts.jdcloud.answer import (
@@ -40,13 +42,10 @@ from visavis_proxy.contracts.jdcloud.errors import (
 from visavis_proxy.contracts.jdcloud.request import read_question
 from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
 from visavis_proxy.contracts.jdcloud.signature import HttpRequest
-from visavis_proxy.score_scale import ScoreScale
 from visavis_proxy.services import Services
 
 PATH: Final = "/jdai/faceCompareV1"
 REQUEST_ID_HEADER: Final = "x-jdcloud-request-id"
-#: 人脸相似度: the thresholds that the document prints, by false match rate.
-DOCUMENTED_THRESHOLDS: Final = {1e-4: 0.49, 1e-5: 0.54, 1e-6: 0.58}
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ class _Room:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = services.settings.jdcloud
-        self._scale = ScoreScale(services.operating_points, DOCUMENTED_THRESHOLDS, bottom=0.0, top=1.0)
+        self._scale = ScoreScale(services.operating_points, JDCLOUD)
 
     async def face_compare_v1(self, request: Request) -> Response:
         """Answer a request, whatever it holds."""

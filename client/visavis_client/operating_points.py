@@ -1,8 +1,4 @@
-"""From comparison scores to a vendor's own scale: thresholds hard-coded by a client keep their false match rate.
-
-A scale is a monotone, continuous curve through anchors: the comparison threshold at a false match rate and the value
-that the vendor's document prints beside the same rate.
-"""
+"""Operating points: the comparison threshold at a false match rate, with its evidence and the model it belongs to."""
 
 from __future__ import annotations
 
@@ -10,11 +6,9 @@ import bisect
 import itertools
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from visavis_client.comparison import ComparisonScore
 from visavis_client.faces import ModelIdentity
 
 
@@ -45,15 +39,24 @@ class OperatingPoints:
         ordered = sorted(self.points, key=lambda p: -p.false_match_rate)
         if len(ordered) < 2 or any(not -1 < p.threshold < 1 for p in ordered):
             raise OperatingPointsInvalid("at least two operating points, thresholds between -1 and 1")
-        if any(a.threshold >= b.threshold for a, b in itertools.pairwise(ordered)):
-            raise OperatingPointsInvalid("a lower false match rate needs a higher threshold")
+        if any(not 0 < p.false_match_rate < 1 for p in ordered):
+            raise OperatingPointsInvalid("a false match rate lies between 0 and 1")
+        for one, other in itertools.pairwise(ordered):
+            if one.false_match_rate == other.false_match_rate:
+                raise OperatingPointsInvalid(f"two thresholds at a false match rate of {one.false_match_rate:g}")
+            if one.threshold >= other.threshold:
+                raise OperatingPointsInvalid("a lower false match rate needs a higher threshold")
         object.__setattr__(self, "points", tuple(ordered))
 
     def threshold(self, false_match_rate: float) -> float:
         """The comparison score at which that share of non-mated pairs matches.
 
-        Between points it is interpolated over the logarithm of the rate; outside them, continued.
+        A point's own threshold is given back bit for bit. Between points it is interpolated over the logarithm of
+        the rate; outside them, continued.
         """
+        for point in self.points:
+            if point.false_match_rate == false_match_rate:
+                return point.threshold
         rates = [-math.log10(p.false_match_rate) for p in self.points]
         wanted = -math.log10(false_match_rate)
         at = min(max(bisect.bisect_left(rates, wanted), 1), len(rates) - 1)
@@ -81,7 +84,7 @@ class OperatingPoints:
             )
             identity = table["models"]["identity"]
             evidence = str(table.get("evidence", table.get("data", "")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OperatingPointsInvalid(f"{path}: {error!r}") from error
         if identity != model:
             raise OperatingPointsInvalid(
@@ -89,23 +92,3 @@ class OperatingPoints:
                 "run `visavis calibrate`, or export the pack again"
             )
         return cls(points, model, evidence)
-
-
-class ScoreScale:
-    """A vendor's scale: piecewise linear through its anchors, from its bottom (-1) to its top (1)."""
-
-    def __init__(self, points: OperatingPoints, values: Mapping[float, float], *, bottom: float, top: float) -> None:
-        """``values``: what the vendor's document prints, by false match rate."""
-        anchors = sorted((points.threshold(rate), value) for rate, value in values.items())
-        self._scores = [-1.0, *(score for score, _ in anchors), 1.0]
-        self._values = [bottom, *(value for _, value in anchors), top]
-        for row in (self._scores, self._values):
-            if any(a >= b for a, b in itertools.pairwise(row)):
-                raise OperatingPointsInvalid("a score scale rises strictly from anchor to anchor")
-
-    def __call__(self, score: ComparisonScore) -> float:
-        """The vendor's number for a comparison score."""
-        at = min(max(bisect.bisect_right(self._scores, score.value), 1), len(self._scores) - 1)
-        low, high = self._scores[at - 1], self._scores[at]
-        share = (score.value - low) / (high - low)
-        return self._values[at - 1] + share * (self._values[at] - self._values[at - 1])
