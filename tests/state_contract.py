@@ -50,9 +50,7 @@ class StateContract:
     async def test_a_bucket_holds_a_second_of_its_rate(self, store: StateStore) -> None:
         # One request an hour refills too slowly to matter here.
         assert [await store.take("slow", 1 / 3600) for _ in range(3)] == [True, False, False]
-        taken = [await store.take("five", 5) for _ in range(5)]
-        assert taken == [True] * 5
-        assert not await store.take("five", 5)
+        assert [await store.take("two", 2) for _ in range(3)] == [True, True, False]
 
     async def test_a_bucket_refills_at_its_rate(self, store: StateStore, pass_time: Pass) -> None:
         while await store.take("bucket", 5):
@@ -61,7 +59,7 @@ class StateContract:
         refilled = 0
         while await store.take("bucket", 5):
             refilled += 1
-        assert refilled in {2, 3}  # a store that sleeps may sleep longer
+        assert refilled in {2, 3, 4}  # a store that sleeps may sleep longer
 
     async def test_a_bucket_never_holds_more_than_its_size(self, store: StateStore, pass_time: Pass) -> None:
         assert await store.take("bucket", 2)

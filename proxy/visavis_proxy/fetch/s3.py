@@ -34,6 +34,7 @@ class S3Fetcher:
         self._slots = asyncio.Semaphore(limits.max_concurrent)
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
+        self._session = get_session()
         self._client: Any = None
 
     async def fetch(self, url: str, *, max_bytes: int) -> bytes:
@@ -92,7 +93,7 @@ class S3Fetcher:
                     max_pool_connections=self._limits.max_concurrent,
                     retries={"total_max_attempts": 2, "mode": "standard"},
                 )
-                creating = get_session().create_client(
+                creating = self._session.create_client(
                     "s3", endpoint_url=self._s3.endpoint_url, region_name=self._s3.region, config=config
                 )
                 self._client = await self._stack.enter_async_context(creating)

@@ -21,7 +21,8 @@ from visavis_proxy.settings import FetchSettings
 
 pytestmark = pytest.mark.anyio
 
-LOOPBACK = FetchSettings(allowed_networks=(ip_network("127.0.0.0/8"),), total_timeout_s=0.6, connect_timeout_s=0.3)
+LOOPBACK = FetchSettings(allowed_networks=(ip_network("127.0.0.0/8"),), total_timeout_s=20)
+HASTY = LOOPBACK.model_copy(update={"total_timeout_s": 0.6})
 OK = b"HTTP/1.1 200 OK\r\n"
 #: Trusts nobody; made once, since that takes its time.
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -42,8 +43,16 @@ class Names:
 
 @pytest.fixture
 async def fetcher() -> AsyncIterator[HttpFetcher]:
-    """Allowed to ask the loopback interface; 0.6 s at most."""
+    """Allowed to ask the loopback interface."""
     opened = HttpFetcher(LOOPBACK, ssl_context=CONTEXT)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[HttpFetcher]:
+    """The same, for 0.6 s at most."""
+    opened = HttpFetcher(HASTY, ssl_context=CONTEXT)
     yield opened
     await opened.close()
 
@@ -98,22 +107,22 @@ async def test_a_connection_is_used_again(fetcher: HttpFetcher) -> None:
         pytest.param(raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, pause_s=0.02, every=25), id="endless continue"),
     ],
 )
-async def test_slowness_ends_at_the_deadline(fetcher: HttpFetcher, handler: Handler) -> None:
+async def test_slowness_ends_at_the_deadline(hasty: HttpFetcher, handler: Handler) -> None:
     begin = time.monotonic()
     with pytest.raises(FetchTimeout):
-        await fetch_from(handler, fetcher)
-    assert 0.5 < time.monotonic() - begin < 2.0
+        await fetch_from(handler, hasty)
+    assert 0.5 < time.monotonic() - begin < 5.0
 
 
-async def test_redirects_share_one_deadline(fetcher: HttpFetcher) -> None:
+async def test_redirects_share_one_deadline(hasty: HttpFetcher) -> None:
     async def later(request: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.25)
         await answer(status="302 Found", headers="Location: /next\r\n")(request, writer)
 
     begin = time.monotonic()
     with pytest.raises(FetchTimeout):
-        await fetch_from(later, fetcher)
-    assert time.monotonic() - begin < 2.0
+        await fetch_from(later, hasty)
+    assert time.monotonic() - begin < 5.0
 
 
 async def test_a_name_server_that_never_answers_ends_at_the_deadline() -> None:
@@ -121,7 +130,7 @@ async def test_a_name_server_that_never_answers_ends_at_the_deadline() -> None:
         await asyncio.sleep(60)
         return []
 
-    fetcher = HttpFetcher(LOOPBACK, resolve=never, ssl_context=CONTEXT)
+    fetcher = HttpFetcher(HASTY, resolve=never, ssl_context=CONTEXT)
     with pytest.raises(FetchTimeout):
         await fetcher.fetch("http://slow.example/", max_bytes=100)
     await fetcher.close()
@@ -148,7 +157,7 @@ async def test_an_announced_length_over_the_cap_is_not_waited_for(fetcher: HttpF
     begin = time.monotonic()
     with pytest.raises(FetchTooLarge):
         await fetch_from(raw(OK + f"Content-Length: {length}\r\n\r\n".encode(), then_wait=True), fetcher)
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 10
 
 
 async def test_the_cap_itself_is_allowed(fetcher: HttpFetcher) -> None:
@@ -416,9 +425,7 @@ async def test_only_so_many_fetches_run_at_once() -> None:
         await asyncio.sleep(0.05)
         await answer()(request, writer)
 
-    fetcher = HttpFetcher(
-        LOOPBACK.model_copy(update={"max_concurrent": 3, "total_timeout_s": 5.0}), ssl_context=CONTEXT
-    )
+    fetcher = HttpFetcher(LOOPBACK.model_copy(update={"max_concurrent": 3}), ssl_context=CONTEXT)
     async with serving(slow) as server:
         bodies = await asyncio.gather(*(fetcher.fetch(server.url(), max_bytes=100) for _ in range(12)))
         assert bodies == [b"picture"] * 12
@@ -427,24 +434,24 @@ async def test_only_so_many_fetches_run_at_once() -> None:
 
 
 async def test_waiting_for_a_turn_counts_as_time() -> None:
-    fetcher = HttpFetcher(LOOPBACK.model_copy(update={"max_concurrent": 1}), ssl_context=CONTEXT)
+    fetcher = HttpFetcher(HASTY.model_copy(update={"max_concurrent": 1}), ssl_context=CONTEXT)
     async with serving(raw(b"", then_wait=True)) as server:
         tries = [fetcher.fetch(server.url(), max_bytes=100) for _ in range(3)]
         begin = time.monotonic()
         outcomes = await asyncio.gather(*tries, return_exceptions=True)
-        assert time.monotonic() - begin < 2.0
+        assert time.monotonic() - begin < 5.0
     assert [type(outcome) for outcome in outcomes] == [FetchTimeout] * 3
     await fetcher.close()
 
 
-async def test_a_fetch_that_failed_leaves_no_connection_behind(fetcher: HttpFetcher) -> None:
+async def test_a_fetch_that_failed_leaves_no_connection_behind(hasty: HttpFetcher) -> None:
     async with serving(raw(OK + b"Content-Length: 900\r\n\r\nabc", then_wait=True)) as server:
         for _ in range(3):
             with pytest.raises(FetchTimeout):
-                await fetcher.fetch(server.url(), max_bytes=1000)
+                await hasty.fetch(server.url(), max_bytes=1000)
         server.handler = answer()
-        assert await fetcher.fetch(server.url(), max_bytes=1000) == b"picture"
-    assert len(fetcher._pool.connections) == 0
+        assert await hasty.fetch(server.url(), max_bytes=1000) == b"picture"
+    assert len(hasty._pool.connections) == 0
 
 
 async def test_a_caller_who_goes_away_is_not_mistaken_for_slowness(fetcher: HttpFetcher) -> None:
@@ -468,12 +475,12 @@ async def test_a_caller_who_goes_away_is_not_mistaken_for_slowness(fetcher: Http
     ],
 )
 async def test_no_secret_of_a_url_is_in_an_error_or_in_the_log(
-    fetcher: HttpFetcher, handler: Handler, caplog: pytest.LogCaptureFixture
+    hasty: HttpFetcher, handler: Handler, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         async with serving(handler) as server:
             with pytest.raises(FetchError) as failure:
-                await fetcher.fetch(server.url("/hidden-path?token=hidden-secret"), max_bytes=100)
+                await hasty.fetch(server.url("/hidden-path?token=hidden-secret"), max_bytes=100)
     assert failure.value.__cause__ is None
     assert "hidden" not in str(failure.value) + caplog.text
 
