@@ -7,13 +7,13 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from visavis_perf import http_steps, limit, machine
-from visavis_perf.peer_weights import peer_weights
+from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
 from visavis_perf.places import REPOSITORY, SCENARIOS
 from visavis_perf.plan import TARGET_SETS, Run
 from visavis_perf.ratios import targets
 from visavis_perf.results import now
 from visavis_perf.scenario_files import Scenario, read_scenarios
-from visavis_perf.service import Service, afternoon, serving
+from visavis_perf.service import Service, ServiceFailed, afternoon, serving
 from visavis_perf.triton_steps import scenario_step
 
 #: Steps that are no argument file.
@@ -31,7 +31,7 @@ def measure(bench: Run, wanted: Collection[str], say: Say, *, extended: bool = F
     """Run the wanted steps (none named: all that this machine can) and return the record.
 
     The limit is always measured, at the beginning and once more at the end: every result is a share of it, and a
-    machine that slowed down meanwhile is seen.
+    machine that slowed down meanwhile is seen. A record with a ``fault`` ended before its end.
     """
     record = bench.record
     record |= {
@@ -49,10 +49,14 @@ def measure(bench: Run, wanted: Collection[str], say: Say, *, extended: bool = F
         say(f"limit with the {name} set")
         bench.limits[name] = _limit(bench, name)
         say(f"  {bench.limits[name].images_per_s:.1f} images/s by {bench.limits[name].runtime}")
-    if "peer" in chosen:
-        _measure_peer(bench, say)
-    _measure_service(bench, chosen, scenarios, say)
-    _measure_limit_again(bench, say)
+    try:
+        if "peer" in chosen:
+            _measure_peer(bench, say)
+        _measure_service(bench, chosen, scenarios, say)
+        _measure_limit_again(bench, say)
+    except (PeerWeightsMissing, ServiceFailed, OSError) as error:
+        # What was measured until then is worth keeping; the caller writes it down and fails.
+        record |= {"fault": str(error), "whole": False}
     record["limits"] = {name: found.as_dict() for name, found in bench.limits.items()}
     record["targets"] = [target.as_dict() for target in targets(record)]
     return record

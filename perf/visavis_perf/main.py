@@ -72,6 +72,8 @@ def bench(
     report(path)
     _print_targets(record["targets"])
     _say(f"written: {path}")
+    if "fault" in record:
+        raise ServiceFailed(record["fault"])
 
 
 @app.command()
@@ -100,6 +102,8 @@ def check(
     if new is None:
         wanted = ("peer", "idle", "ensemble", "ensemble-1mp", *bench_module.HTTP_STEPS)
         now = bench_module.measure(Run(Plan.short(), None), wanted, _say)
+        if "fault" in now:
+            raise ServiceFailed(now["fault"])
     else:
         now = results.read(new)
     changes = compare(ratios(before), ratios(now))
