@@ -52,7 +52,7 @@ class ScoreScale:
         self._scores = [-1.0, *(points.threshold(rate) for rate in rates), 1.0]
         values = [printed.bottom, *(printed.thresholds[rate] for rate in rates), printed.top]
         #: In whole steps of the last decimal, so that no sum of fractions stands between a score and its threshold.
-        self._steps = [round(value * self._per_one) for value in values]
+        self._steps: list[int] = [round(value * self._per_one) for value in values]
         if any(a >= b for a, b in itertools.pairwise(self._scores)):
             raise OperatingPointsInvalid(
                 f"thresholds at {', '.join(f'{rate:g}' for rate in rates)} must rise between -1 and 1: "
