@@ -16,10 +16,9 @@ from visavis_client.errors import PictureError, VisavisError
 from visavis_client.faces import ModelIdentity, PictureAnalysis
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
+from visavis_server.borrowing import borrowed_triton
 from visavis_server.errors import CommandFailed
-from visavis_server.serve import export
-from visavis_server.state import STATE_FILE, ServingState
-from visavis_server.triton import Device, EmbeddedTriton
+from visavis_server.triton import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +59,10 @@ def compare(options: CompareOptions) -> bool:
         CommandFailed: a picture or the engine is at fault.
     """
     images = [_read(options.probe), _read(options.reference)]
-    running = ServingState.read(options.data_dir / STATE_FILE)
-    address = options.triton or (running.triton.grpc if running else None)
-    if address is not None:
+    with borrowed_triton(
+        options.triton, repository=options.model_repository, data_dir=options.data_dir, device=options.device
+    ) as address:
         comparison = asyncio.run(_compare(options, address, images))
-    else:
-        export(options.model_repository)
-        log = options.data_dir / "triton-compare.log"
-        log.unlink(missing_ok=True)
-        with EmbeddedTriton(options.model_repository, log=log, device=options.device) as triton:
-            comparison = asyncio.run(_compare(options, triton.grpc_address, images))
     typer.echo(json.dumps(_as_json(comparison), indent=1) if options.as_json else _as_text(comparison))
     return comparison.score is not None
 

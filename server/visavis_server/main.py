@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from visavis_server import tokens
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import Device
 
@@ -19,6 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(tokens.app, name="tokens")
 
 _DATA_DIR = platformdirs.user_data_path("visavis")
 
@@ -126,6 +130,36 @@ def bench(context: typer.Context) -> None:
         raise CommandFailed("the bench belongs to the source: run this in the project's folder")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
     _become("visavis_perf", context.args)
+
+
+def measure(
+    context: typer.Context,
+    triton: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="gRPC of a Triton.  [default: a running service's, or one's own]"),
+    ] = None,
+    model_repository: ModelRepository = Path("model_repository"),
+) -> None:
+    """Run a command of visavis_accuracy in front of a Triton that may be started for it alone."""
+    from visavis_server.borrowing import borrowed_triton
+
+    arguments = [str(context.info_name), *context.args, "--model-repository", str(model_repository)]
+    command = [sys.executable, "-m", "visavis_accuracy", *arguments]
+    if "--help" in context.args:
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    with borrowed_triton(triton, repository=model_repository, data_dir=_DATA_DIR, device=Device.AUTO) as address:
+        status = subprocess.run([*command, "--triton", address], check=False).returncode
+    raise typer.Exit(status)
+
+
+for _name, _help in {
+    "evaluate": "Measure error rates on a directory of photographs: table, JSON, plots, a page.",
+    "calibrate": "Make thresholds from a directory of photographs of your own.",
+    "splits": "Check that thresholds hold on people they were not made from.",
+    "contracts": "Measure the false match rate at every threshold that a vendor's document prints.",
+    "recall": "Measure which share of faces is found, by size, turn and light.",
+}.items():
+    app.command(_name, help=_help, context_settings=_PASS_ON, add_help_option=False)(measure)
 
 
 def _become(module: str, arguments: list[str]) -> None:

@@ -1,0 +1,31 @@
+"""A Triton for one command: the one named, that of the service that runs here, or one's own for so long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from visavis_server.serve import export
+from visavis_server.state import STATE_FILE, ServingState
+from visavis_server.triton import Device, EmbeddedTriton
+
+
+@contextmanager
+def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, device: Device) -> Iterator[str]:
+    """The gRPC address, ``host:port``, of a Triton that is ready; one's own is gone afterwards.
+
+    Raises:
+        CommandFailed: there is none and none can be started.
+    """
+    running = ServingState.read(data_dir / STATE_FILE)
+    if address is not None:
+        yield address
+    elif running is not None:
+        yield running.triton.grpc
+    else:
+        export(repository)
+        log = data_dir / "triton-command.log"
+        log.unlink(missing_ok=True)
+        with EmbeddedTriton(repository, log=log, device=device) as triton:
+            yield triton.grpc_address
