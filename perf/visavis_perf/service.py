@@ -71,7 +71,8 @@ def serving(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
             _wait(process, "service", ready.is_file)
             taken = time.monotonic() - started
             told = json.loads(ready.read_text("utf-8"))
-            yield Service(told["url"], told["triton_grpc"], told["triton_http"], process.pid, taken, caller)
+            triton = told["triton"]
+            yield Service(told["url"], triton["grpc"], triton["http"], process.pid, taken, caller)
 
 
 @contextmanager
