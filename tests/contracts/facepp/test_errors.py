@@ -169,6 +169,10 @@ ROWS: dict[str, list[tuple[Callable[[], Response], str]]] = {
             lambda: with_engine(RegionInvalid("outside"), face_rectangle2="5000,5000,9,9"),
             "BAD_ARGUMENTS: face_rectangle2",
         ),
+        (
+            lambda: client().compare(KEY | {"face_rectangle1": "480,0,9,9"}, files=files(ANNA, ANNA)),
+            "BAD_ARGUMENTS: face_rectangle1",
+        ),
         (lambda: client().compare(KEY | {"face_token1": "a" * 129}), "BAD_ARGUMENTS: face_token1"),
         (lambda: client().compare(KEY | {"image_url1": f"http://{'a' * 9000}"}), "BAD_ARGUMENTS: image_url1"),
         (

@@ -8,6 +8,7 @@ from contracts.facepp.bench import ANNA, ANNA_AGAIN, BERTA, KEY, TRIAL_KEY, clie
 from httpx import Response
 
 from visavis_client.faces import BoundingBox
+from visavis_client.fakes import fake_analysis, fake_face
 
 documented = pytest.mark.documented
 
@@ -115,29 +116,37 @@ def test_captured_request_of_the_official_sdk() -> None:
 @documented("facepp", "field", "face_rectangle1", "face_rectangle2")
 @documented("facepp", "example", "face_rectangle: 70,80,100,100")
 def test_rectangle_limits_the_search() -> None:
-    """top,left,width,height of a formal key reach the engine as a region, and come back exactly as they were given."""
-    caller = client()
-    answer = caller.compare(
-        KEY | {"face_rectangle1": "70,80,100,100", "face_rectangle2": "0,7,1,2"}, files=files(ANNA, ANNA_AGAIN)
-    )
+    """top,left,width,height: the face there is compared, at exactly that place, and no other is told."""
+    there, larger = fake_face(1.0, 0.0, left=85, top=60, width=90, height=100), fake_face(0.0, 1.0, left=300)
+    caller = client(bench.services({ANNA: fake_analysis(larger, there), BERTA: bench.ANALYSES[ANNA_AGAIN]}))
+    data = KEY | {"face_rectangle1": "70,80,100,100", "face_rectangle2": "25,0,120,110"}
+    answer = caller.compare(data, files=files(ANNA, BERTA))
     assert confidence(answer) == ALIKE
-    assert [region for _, _, region in caller.asked] == [BoundingBox(80, 70, 100, 100), BoundingBox(7, 0, 1, 2)]
     (first,), (second,) = answer.json()["faces1"], answer.json()["faces2"]
     assert first["face_rectangle"] == {"top": 70, "left": 80, "width": 100, "height": 100}
-    assert second["face_rectangle"] == {"top": 0, "left": 7, "width": 1, "height": 2}
+    assert second["face_rectangle"] == {"top": 25, "left": 0, "width": 120, "height": 110}
+
+
+def test_rectangle_is_searched_with_its_surroundings() -> None:
+    """The engine sees a margin around the rectangle, cut at the picture's corner, in whole pixels."""
+    caller = client(bench.services(settings=bench.settings(rectangle_margin=0.5)))
+    data = KEY | {"face_rectangle1": "70,80,100,101", "face_rectangle2": "0,7,1,2"}
+    assert caller.compare(data, files=files(ANNA, ANNA_AGAIN)).status_code == 200
+    assert [region for _, _, region in caller.asked] == [BoundingBox(30, 20, 200, 202), BoundingBox(6, 0, 2, 3)]
+
+
+@pytest.mark.parametrize("place", ["200,200,50,50", "20,10,49,120", "80,10,100,59"])
+def test_face_that_lies_outside_the_rectangle(place: str) -> None:
+    """A face that the margin shows, but of which less than half lies in the rectangle, is not told."""
+    answer = client().compare(KEY | {"face_rectangle1": place}, files=files(ANNA, ANNA)).json()
+    assert answer["faces1"] == []
+    assert "confidence" not in answer
 
 
 def test_rectangle_of_a_group_gives_one_face() -> None:
     """In a rectangle the largest face is the only one that is told."""
     answer = client().compare(KEY | {"face_rectangle1": "1,1,500,400"}, files=files(bench.GROUP, ANNA)).json()
     assert len(answer["faces1"]) == 1
-
-
-def test_rectangle_without_a_face() -> None:
-    """A rectangle in which nothing is found gives no face and no confidence."""
-    answer = client().compare(KEY | {"face_rectangle1": "1,1,9,9"}, files=files(bench.NOBODY, ANNA)).json()
-    assert answer["faces1"] == []
-    assert "confidence" not in answer
 
 
 @pytest.mark.parametrize("key", [KEY, TRIAL_KEY])

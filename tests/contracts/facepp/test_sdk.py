@@ -6,7 +6,7 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,8 @@ class PythonFacePp:
             "calls": calls,
         }
         command = [sdk_python("facepp"), SCRIPT]
-        done = subprocess.run(
-            command, input=json.dumps(given), capture_output=True, text=True, timeout=120, env={"LANG": "C.UTF-8"}
-        )
-        assert done.returncode == 0, done.stderr
+        run = {"input": json.dumps(given), "env": {"LANG": "C.UTF-8"}, "timeout": 120}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, **run)
         outcomes: list[dict[str, Any]] = json.loads(done.stdout)
         return outcomes
 
@@ -84,10 +82,10 @@ def curl(service: RunningService) -> Curl:
 
 
 @pytest.fixture
-def rested(service: RunningService) -> Iterator[RunningService]:
+def rested(service: RunningService) -> RunningService:
     """The slow key's bucket is full."""
     time.sleep(1.1)
-    yield service
+    return service
 
 
 @pytest.fixture(scope="module")
@@ -142,19 +140,27 @@ def test_portraits_of_two_persons(python_facepp: PythonFacePp, curl: Curl, pictu
 
 
 def test_tokens_of_every_face(python_facepp: PythonFacePp, curl: Curl, scene: Scene, pictures: dict[str, Path]) -> None:
-    """Every token of a group's picture can be compared; detect, which the client calls by itself, gives new ones."""
-    group = scene("compreface/017_0.jpg")
-    reads = ["faces1", "image1"]
-    (seen,) = python_facepp((side(group, pictures["hopper"]), reads))
-    assert len(seen["faces1"]) == len(seen["image1"]) > 1
-    assert set(seen["faces1"]).isdisjoint(seen["image1"])
+    """Every token of a group's picture, of compare and of detect, stands for the face at its place."""
+    group = scene("compreface/013_4.jpg")
+    (seen,) = python_facepp((side(group, pictures["hopper"]), ["faces1"]))
+    status, body = curl(bench.DETECT, image_file=group)
+    detected = [face["face_token"] for face in json.loads(body)["faces"]]
+    assert (status, len(detected)) == (200, len(seen["faces1"]))
+    assert len(detected) > 2
+    assert set(detected).isdisjoint(seen["faces1"])
     calls: list[tuple[Arguments, list[str]]] = [
-        ({"face_token1": token, "face_token2": detected}, ["confidence", "thresholds"])
-        for token, detected in zip(seen["faces1"], seen["image1"], strict=True)
+        ({"face_token1": one, "face_token2": other}, ["confidence", "thresholds"])
+        for one, other in zip(seen["faces1"], detected, strict=True)
     ]
     for compared in python_facepp(*calls):
         assert compared["confidence"] > compared["thresholds"]["1e-5"]
-    assert curl.answer(face_token1=seen["faces1"][0], face_token2=seen["faces1"][1])["confidence"] < 99
+    others = curl.answer(face_token1=detected[0], face_token2=detected[1])
+    assert others["confidence"] < others["thresholds"]["1e-5"]
+
+
+def test_the_client_asks_detect_by_itself(python_facepp: PythonFacePp, pictures: dict[str, Path]) -> None:
+    """Reading image1 where faces1 is empty makes python-facepp call detect, which answers with no face either."""
+    assert python_facepp((side(pictures["nobody"], pictures["hopper"]), ["image1"])) == [{"image1": []}]
 
 
 def test_no_face(python_facepp: PythonFacePp, curl: Curl, pictures: dict[str, Path]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from visavis_client.errors import EngineFault
+from visavis_client.errors import EngineFault, RegionInvalid
 from visavis_client.faces import BoundingBox, Face, PictureAnalysis, Template
 from visavis_proxy import images
 from visavis_proxy.contracts.facepp import errors
@@ -102,22 +103,20 @@ class Faces:
 
     async def see_picture(self, loaded: LoadedPicture, deadline: float) -> SeenPicture:
         """See see."""
-        region = loaded.given.region
+        rectangle = loaded.given.rectangle
         left_s = max(_LEAST_S, deadline - asyncio.get_running_loop().time())
         with _in_our_words(loaded.given):
             analysis = await self._services.engine.analyse(
                 loaded.image,
-                max_faces=1 if region else self._settings.max_faces,
-                region=region,
+                max_faces=self._settings.max_faces,
+                region=surroundings(rectangle, self._settings.rectangle_margin) if rectangle else None,
                 timeout_s=min(left_s, self._services.settings.engine_timeout_s),
             )
-            return SeenPicture(_image_id(loaded.image), self._faces(analysis, region))
+            found = faces_in(analysis, rectangle) if rectangle else self._large_faces(analysis)
+        return SeenPicture(_image_id(loaded.image), found)
 
-    def _faces(self, analysis: PictureAnalysis, region: BoundingBox | None) -> tuple[SeenFace, ...]:
-        """Those that are returned: in a region its largest, at the region's own place."""
-        if region is not None:
-            place = Rectangle(int(region.top), int(region.left), int(region.width), int(region.height))
-            return tuple(SeenFace(place, _template(face)) for face in analysis.faces[:1])
+    def _large_faces(self, analysis: PictureAnalysis) -> tuple[SeenFace, ...]:
+        """Those of the whole picture that are returned."""
         smallest = self._settings.min_face_px
         found = [face for face in analysis.faces if min(face.box.width, face.box.height) >= smallest]
         return tuple(SeenFace(_inside(analysis, face), _template(face)) for face in found[: self._settings.max_faces])
@@ -139,6 +138,39 @@ def _in_our_words(given: GivenPicture) -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal from error
+
+
+def surroundings(rectangle: BoundingBox, margin: float) -> BoundingBox:
+    """Where a face in a rectangle is searched: a margin of ``margin`` times its sides around it, in whole pixels.
+
+    A detector that sees nothing but a face's own rectangle does not know it for a face.
+    """
+    left, top = (
+        max(0, round(at - margin * side))
+        for at, side in ((rectangle.left, rectangle.width), (rectangle.top, rectangle.height))
+    )
+    right, bottom = rectangle.left + rectangle.width * (1 + margin), rectangle.top + rectangle.height * (1 + margin)
+    return BoundingBox(left, top, round(right) - left, round(bottom) - top)
+
+
+def faces_in(analysis: PictureAnalysis, rectangle: BoundingBox) -> tuple[SeenFace, ...]:
+    """The largest face of which at least half lies in the rectangle, told at the rectangle's own place; or none.
+
+    Raises:
+        RegionInvalid: the rectangle lies outside the picture.
+    """
+    picture = BoundingBox(0, 0, analysis.image_size.width, analysis.image_size.height)
+    if not _shared_area(picture, rectangle):
+        raise RegionInvalid("a rectangle outside the picture")
+    place = Rectangle(int(rectangle.top), int(rectangle.left), int(rectangle.width), int(rectangle.height))
+    within = (face for face in analysis.faces if 2 * _shared_area(face.box, rectangle) >= face.box.area)
+    return tuple(SeenFace(place, _template(face)) for face in itertools.islice(within, 1))
+
+
+def _shared_area(one: BoundingBox, other: BoundingBox) -> float:
+    across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return max(0.0, across) * max(0.0, down)
 
 
 def _template(face: Face) -> Template:

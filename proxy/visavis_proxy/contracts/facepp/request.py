@@ -53,7 +53,8 @@ class GivenPicture:
     content: bytes | None = field(default=None, repr=False)
     base64: bytes | None = field(default=None, repr=False)
     url: str | None = field(default=None, repr=False)
-    region: BoundingBox | None = None
+    #: Pixels of the upright picture.
+    rectangle: BoundingBox | None = None
 
 
 def read_text(fields: Fields, name: str, longest: int) -> str:
@@ -91,14 +92,14 @@ def read_picture(fields: Fields, names: Parameters, *, is_trial: bool) -> GivenP
         Refusal: as read_side.
     """
     given = {name for name, value in fields.items() if value.is_given}
-    region = _read_rectangle(fields, names.rectangle, is_trial=is_trial)
+    rectangle = _read_rectangle(fields, names.rectangle, is_trial=is_trial)
     if names.file in given:
-        return GivenPicture(names.file, names.rectangle, content=fields[names.file].value, region=region)
+        return GivenPicture(names.file, names.rectangle, content=fields[names.file].value, rectangle=rectangle)
     if names.base64 in given:
-        return GivenPicture(names.base64, names.rectangle, base64=fields[names.base64].value, region=region)
+        return GivenPicture(names.base64, names.rectangle, base64=fields[names.base64].value, rectangle=rectangle)
     if names.url in given:
         url = read_text(fields, names.url, LONGEST_URL)
-        return GivenPicture(names.url, names.rectangle, url=url, region=region)
+        return GivenPicture(names.url, names.rectangle, url=url, rectangle=rectangle)
     choices = (names.url, names.file, names.token, names.base64)
     raise Refusal(errors.MISSING_ARGUMENTS, ", ".join(filter(None, choices)))
 
