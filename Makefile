@@ -38,15 +38,19 @@ bench: venv-dev ## measure this machine: ARGS=--quick
 UV := build/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet
-SERVE_EXTRAS := --extra embedded --extra export --extra redis --extra s3
+SERVE_EXTRAS := --extra accuracy --extra embedded --extra export --extra redis --extra s3
 
 lock: venv-dev ## renew the locks in requirements/: UPGRADE=1 for the newest versions
 	@test -x $(UV) || ($(BIN)/python -m venv build/uv && build/uv/bin/python -m pip install --quiet uv)
-	$(COMPILE) $(if $(UPGRADE),--upgrade) $(SERVE_EXTRAS) --group dev --group build -o requirements/dev.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) $(SERVE_EXTRAS) --group dev --group perf --group build \
+		-o requirements/dev.txt
 	$(COMPILE) $(SERVE_EXTRAS) --group build -c requirements/dev.txt -o requirements/serve.txt
 	$(COMPILE) --extra redis --extra s3 -c requirements/dev.txt -o requirements/proxy.txt
 	$(COMPILE) --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(subst pyproject.toml,--group models,$(COMPILE)) --no-emit-package numpy -c requirements/dev.txt -o requirements/triton.txt
+	for lock in requirements/sdk-*.in; do \
+		$(subst pyproject.toml,$$lock,$(COMPILE)) $(if $(UPGRADE),--upgrade) -o $${lock%.in}.txt || exit; \
+	done
 
 clean: ## remove what was built and installed here
 	rm -rf .venv .venvs .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
