@@ -116,7 +116,7 @@ def _cells() -> tuple[
 
 
 def _suppress(graph: Graph, recipe: DetectorRecipe) -> None:
-    """Overlap suppression on boxes cut to whole pixels, as OpenCV does it: `kept` [m, 3] and `score_plane` [n, 1, cells].
+    """Overlap suppression on boxes cut to whole pixels, as OpenCV does it: `kept` [m, 3] of `score_plane`.
 
     Both coordinates of NonMaxSuppression's corners may change places, so x, y serve for its y, x.
     """

@@ -163,8 +163,7 @@ def _activate(graph: Graph, tensor: str, slopes: Wide, name: str) -> tuple[str, 
 
 def _project(graph: Graph, tensor: str, tail: _Projection, pending: Wide) -> None:
     """The tail as one Gemm. Its bias is summed exactly: the graph's bytes may not depend on a CPU's order of adding."""
-    rows, columns = tail.weights.shape
-    places = columns // len(pending)
+    places = tail.weights.shape[1] // len(pending)
     shift = np.repeat(tail.shift, places)
     bias = [math.fsum((row * shift).tolist()) + own for row, own in zip(tail.weights, tail.bias, strict=True)]
     weights = tail.weights * np.repeat(tail.scale * pending, places)

