@@ -1,0 +1,271 @@
+"""The app around the rooms: who is asked, what is counted and logged, and what happens when a room breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fakes import FAKE_POINTS, make_services
+from fastapi import APIRouter, FastAPI, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from visavis_client.errors import EngineBusy
+from visavis_client.fakes import FAKE_MODEL, FakeEngine, fake_analysis, fake_face
+from visavis_proxy.app import ModelsInvalid, app_from_environment, build_services, create_app, read_identity
+from visavis_proxy.bodies import UNREAD
+from visavis_proxy.credentials import Contract
+from visavis_proxy.observation import note
+from visavis_proxy.services import Services
+from visavis_proxy.settings import Settings
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def room_of(handler: Handler) -> Callable[[Services], APIRouter]:
+    """A room with one address."""
+
+    def router(_: Services) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_route("/room", handler, methods=["POST"])
+        return routes
+
+    return router
+
+
+def app_of(handler: Handler, engine: FakeEngine | None = None) -> FastAPI:
+    return create_app(make_services(engine or FakeEngine({})), ((Contract.JDCLOUD, room_of(handler)),))
+
+
+def ask(app: FastAPI, method: str, path: str, **given: Any) -> httpx.Response:
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+            return await http.request(method, path, **given)
+
+    return asyncio.run(send())
+
+
+async def well(request: Request) -> Response:
+    return Response(b"{}", media_type="application/json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "contract"),
+    [
+        ("POST", "/facepp/v3/compare", "facepp"),
+        ("POST", "/facepp/anything", "facepp"),
+        ("POST", "/jdai/faceCompareV1", "jdcloud"),
+        ("POST", "/", "aliyun"),
+        ("GET", "/?Action=CompareFaces", "aliyun"),
+        ("POST", "/prod/face_comparison", "aws"),
+        ("POST", "/face-comparison", "aws"),
+        ("GET", "/prod/anything", "aws"),
+        ("GET", "/health/live", "none"),
+        ("GET", "/nowhere", "none"),
+    ],
+)
+def test_every_address_belongs_to_its_room(method: str, path: str, contract: str) -> None:
+    """A request is counted for the room that answers it, and none is answered by a fault of the app."""
+    app = create_app(make_services(FakeEngine({})))
+    assert ask(app, method, path).status_code < 500
+    assert f'visavis_requests_total{{contract="{contract}",' in ask(app, "GET", "/metrics").text
+
+
+def test_unknown_path_outside_every_room_is_404_in_json() -> None:
+    """Nobody's path has nobody's shape, and is never redirected."""
+    app = create_app(make_services(FakeEngine({})))
+    for path in ("/nowhere", "/health/live/", "/docs", "/redoc"):
+        answer = ask(app, "GET", path)
+        assert answer.status_code == 404
+        assert answer.json() == {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize(("is_ready", "status"), [(True, 200), (False, 503)])
+def test_ready_means_the_engine_is(is_ready: bool, status: int) -> None:
+    """Ready follows the engine; live does not."""
+    app = create_app(make_services(FakeEngine({}, is_ready=is_ready)))
+    assert ask(app, "GET", "/health/ready").status_code == status
+    assert ask(app, "GET", "/health/live").json() == {"status": "live"}
+
+
+def test_pictures_are_counted_by_what_became_of_them() -> None:
+    """The engine's answers and errors are counted by name, and pass unchanged."""
+    seen: list[Any] = []
+
+    async def analyses(request: Request) -> Response:
+        for _ in range(2):
+            engine = services.engine
+            try:
+                seen.append(await engine.analyse(await request.body()))
+            except EngineBusy as error:
+                seen.append(error)
+        return await well(request)
+
+    services = make_services(FakeEngine({b"good": fake_analysis(fake_face()), b"busy": EngineBusy("full")}))
+
+    def router(given: Services) -> APIRouter:
+        nonlocal services
+        services = given
+        return room_of(analyses)(given)
+
+    app = create_app(services, ((Contract.JDCLOUD, router),))
+    ask(app, "POST", "/room", content=b"good")
+    ask(app, "POST", "/room", content=b"busy")
+    assert seen[0].largest is not None
+    assert isinstance(seen[2], EngineBusy)
+    numbers = ask(app, "GET", "/metrics").text
+    assert 'visavis_engine_seconds_count{outcome="answered"} 2.0' in numbers
+    assert 'visavis_engine_seconds_count{outcome="EngineBusy"} 2.0' in numbers
+
+
+def test_log_line_holds_the_rooms_words_and_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    """One JSON line a request: contract, status, the noted outcome and id; never the query."""
+
+    async def noted(request: Request) -> Response:
+        note(request.scope, outcome="SOME_ERROR", request_id="1-2-3")
+        return Response(b"", 403)
+
+    with caplog.at_level(logging.INFO, "visavis.access"):
+        ask(app_of(noted), "POST", "/room?api_secret=hidden")
+    (line,) = [json.loads(record.getMessage()) for record in caplog.records if record.name == "visavis.access"]
+    assert line.pop("ms") >= 0
+    assert line == {
+        "contract": "jdcloud",
+        "method": "POST",
+        "path": "/room",
+        "status": 403,
+        "outcome": "SOME_ERROR",
+        "request_id": "1-2-3",
+    }
+    assert "hidden" not in caplog.text
+
+
+def test_a_room_that_breaks_is_answered_500_and_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    """Kind and stack of the exception are logged, its text is not: it may repeat what a caller sent."""
+
+    async def broken(request: Request) -> Response:
+        sent = (await request.body()).decode()
+        raise ValueError(sent) from KeyError(sent)
+
+    answer = ask(app_of(broken), "POST", "/room", content="the caller's secret")
+    assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})
+    assert "builtins.ValueError" in caplog.text
+    assert "builtins.KeyError" in caplog.text
+    assert "the caller's" not in caplog.text
+
+
+def test_a_caller_who_is_too_slow_is_told_so_and_cut_off() -> None:
+    """ClientDisconnect out of a room ends the connection with 408."""
+
+    async def left(request: Request) -> Response:
+        raise ClientDisconnect
+
+    answer = ask(app_of(left), "POST", "/room")
+    assert answer.status_code == 408
+    assert answer.headers["connection"] == "close"
+
+
+def test_an_unread_body_closes_the_connection() -> None:
+    """What a room answers above a body that was not read to its end closes the connection; others keep it."""
+
+    async def unread(request: Request) -> Response:
+        request.scope[UNREAD] = True
+        return Response(b"", 413)
+
+    assert ask(app_of(unread), "POST", "/room").headers["connection"] == "close"
+    assert "connection" not in ask(app_of(well), "POST", "/room").headers
+
+
+def test_the_app_closes_what_it_was_given() -> None:
+    """Engine, fetcher and state are closed when the app ends."""
+    closed: list[str] = []
+
+    class Closing:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def close(self) -> None:
+            closed.append(self._name)
+
+    services = make_services(FakeEngine({}))
+    for name in ("engine", "fetcher", "state"):
+        object.__setattr__(services, name, Closing(name))
+    app = create_app(services, ())
+
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            assert not closed
+
+    asyncio.run(live())
+    assert sorted(closed) == ["engine", "fetcher", "state"]
+
+
+def repository(folder: Path, *, identity: str = FAKE_MODEL, calibrated_for: str = FAKE_MODEL) -> Path:
+    """A model repository's two tables."""
+    points = [
+        {"false_match_rate": point.false_match_rate, "threshold": point.threshold} for point in FAKE_POINTS.points
+    ]
+    (folder / "models.json").write_text(json.dumps({"identity": identity}))
+    table = {"operating_points": points, "models": {"identity": calibrated_for}, "evidence": "made up"}
+    (folder / "operating_points.json").write_text(json.dumps(table))
+    return folder
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"identity": ""}', '{"identity": 1}'])
+def test_a_broken_models_file_is_one_sentence(tmp_path: Path, text: str) -> None:
+    """Whatever is wrong with models.json, its reader says what to do."""
+    (tmp_path / "models.json").write_text(text)
+    with pytest.raises(ModelsInvalid, match=r"models\.json .*visavis export"):
+        read_identity(tmp_path / "models.json")
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything that a worker finds: models, keys, a data directory."""
+    keys = tmp_path / "credentials.toml"
+    keys.write_text('[[key]]\nid = "a"\nsecret = "b"\n')
+    keys.chmod(0o600)
+    monkeypatch.setenv("VISAVIS_MODEL_REPOSITORY", str(repository(tmp_path)))
+    monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_the_environment_makes_an_app(environment: Path) -> None:
+    """With everything in its place the factory gives an app, whose keys are those of the data directory."""
+
+    async def make() -> None:
+        app = app_from_environment()
+        async with app.router.lifespan_context(app):
+            assert {"/facepp/v3/compare", "/health/ready"} <= set(app.openapi()["paths"])
+        services = build_services(Settings())
+        assert services.credentials.find("a") is not None
+        for service in (services.engine, services.fetcher, services.state):
+            await service.close()
+
+    asyncio.run(make())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda home, _: (home / "models.json").unlink(), "visavis export"),
+        (lambda home, _: repository(home, calibrated_for="another"), "was calibrated for another"),
+        (lambda home, _: (home / "credentials.toml").chmod(0o644), "chmod 600"),
+        (lambda home, _: (home / "credentials.toml").unlink(), "cannot read credentials"),
+        (lambda _, patch: patch.setenv("VISAVIS_STATE__URL", "nonsense"), "VISAVIS_STATE__URL"),
+        (lambda _, patch: patch.setenv("VISAVIS_ENGINE_TIMEOUT_S", "-1"), "VISAVIS_ENGINE_TIMEOUT_S: "),
+    ],
+)
+def test_what_a_worker_cannot_start_with_is_one_sentence(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, Any], object], sentence: str
+) -> None:
+    """Each mistake of an operator ends the worker with a sentence that names it."""
+    spoil(environment, monkeypatch)
+    with pytest.raises(SystemExit, match=sentence):
+        app_from_environment()
