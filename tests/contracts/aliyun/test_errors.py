@@ -88,7 +88,6 @@ CASES = {
     "target value absent": Case("InvalidParam.ParamMissing", changed(TargetImageValue=None)),
     "key of another contract": Case("Error.NoPermissionAccess", lambda: rpc(key=bench.FORBIDDEN_KEY)),
     "engine fault": Case("Error.CompareFacesError", rpc, failing_engine(client_errors.EngineFault())),
-    "engine down": Case("Error.CompareFacesError", rpc, failing_engine(client_errors.EngineUnavailable())),
     "engine slow": Case("Error.CompareFacesError", rpc, failing_engine(client_errors.EngineTimeout())),
     "no time left": Case("Error.CompareFacesError", rpc, lambda: bench.services(answer_within_s=1e-9)),
     "source type absent": Case("InvalidParam.ImageTypeEmpty", changed(SourceImageType=None)),
@@ -159,6 +158,7 @@ CASES = {
         "Throttling.User", lambda: rpc(key=bench.SLOW_KEY), before=(lambda: rpc(key=bench.SLOW_KEY),)
     ),
     "engine busy": Case("Throttling.Api", rpc, failing_engine(client_errors.EngineBusy())),
+    "engine restarting": Case("Throttling.Api", rpc, failing_engine(client_errors.EngineUnavailable())),
     "body too large": Case("RequestEntityTooLarge", rpc, lambda: bench.services(max_body_bytes=BIG)),
     "target too long": Case(
         "RequestEntityTooLarge",

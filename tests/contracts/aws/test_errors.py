@@ -164,9 +164,11 @@ def test_error_of_the_engine(leaf: type[VisavisError], parameter: str) -> None:
     assert "own words" not in answer.text
 
 
-@pytest.mark.parametrize(("error", "status"), [(EngineBusy(""), 429), (EngineUnavailable(""), 502)], ids=repr)
+@pytest.mark.parametrize(
+    ("error", "status"), [(EngineBusy(""), 429), (EngineUnavailable(""), 429), (EngineFault(""), 502)], ids=repr
+)
 def test_engine_that_cannot_answer(error: VisavisError, status: int) -> None:
-    """Busy is the gateway's throttling, absence its 502."""
+    """Full and restarting are the gateway's throttling, a fault is its 502."""
     assert failing(error).status_code == status
 
 

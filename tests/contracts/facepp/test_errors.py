@@ -132,6 +132,7 @@ ROWS: dict[str, list[tuple[Callable[[], Response], str]]] = {
     "CONCURRENCY_LIMIT_EXCEEDED": [
         (throttled, "CONCURRENCY_LIMIT_EXCEEDED"),
         (lambda: with_engine(EngineBusy("full")), "CONCURRENCY_LIMIT_EXCEEDED"),
+        (lambda: with_engine(EngineUnavailable("restarting")), "CONCURRENCY_LIMIT_EXCEEDED"),
     ],
     "MISSING_ARGUMENTS: <key>": [
         (lambda: client().compare({}), "MISSING_ARGUMENTS: api_key"),
@@ -201,7 +202,6 @@ ROWS: dict[str, list[tuple[Callable[[], Response], str]]] = {
         ),
     ],
     "INTERNAL_ERROR": [
-        (lambda: with_engine(EngineUnavailable("restarting")), "INTERNAL_ERROR"),
         (lambda: with_engine(EngineTimeout("8 s")), "INTERNAL_ERROR"),
         (lambda: with_engine(client_errors.EngineFault("odd")), "INTERNAL_ERROR"),
     ],

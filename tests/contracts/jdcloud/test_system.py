@@ -42,8 +42,8 @@ def system(code: str, *values: Any) -> Any:
     ("code", "fault"),
     [
         system("10020", domain.EngineBusy("x")),
-        system("11010", domain.EngineUnavailable("x")),
-        system("11030", domain.EngineFault("x")),
+        system("10020", domain.EngineUnavailable("x")),
+        system("11010", domain.EngineFault("x")),
         system("11030", domain.RegionInvalid("x")),
     ],
 )

@@ -107,7 +107,8 @@ RAISED: Final[dict[type[Exception], Fault]] = {
     client.PictureTooLarge: IMAGE_VALUE_PATTERN,
     client.RegionInvalid: COMPARE_FACES_ERROR,
     client.TemplatesNotComparable: COMPARE_FACES_ERROR,
-    client.EngineUnavailable: COMPARE_FACES_ERROR,
+    # A restarting engine is back within seconds: to a caller it is as busy as a full one.
+    client.EngineUnavailable: API_FLOW,
     client.EngineBusy: API_FLOW,
     client.EngineTimeout: COMPARE_FACES_ERROR,
     client.EngineFault: COMPARE_FACES_ERROR,

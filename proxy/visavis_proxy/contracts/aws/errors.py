@@ -92,8 +92,9 @@ ENGINE_ANSWERS: Mapping[type[VisavisError], Callable[[Parameter], ErrorAnswer]] 
     PictureUnreadable: illegal,
     PictureTooLarge: illegal,
     EngineBusy: lambda _: TOO_MANY_REQUESTS,
+    # It restarts within seconds, and clients wait and retry a 429 by themselves.
+    EngineUnavailable: lambda _: TOO_MANY_REQUESTS,
     EngineTimeout: lambda _: TIMED_OUT,
-    EngineUnavailable: lambda _: INTERNAL_SERVER_ERROR,
     EngineFault: lambda _: INTERNAL_SERVER_ERROR,
     # This room asks for no region and compares nothing: only a fault of ours could bring these here.
     RegionInvalid: lambda _: INTERNAL_SERVER_ERROR,

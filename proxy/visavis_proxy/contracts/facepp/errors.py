@@ -95,8 +95,9 @@ RAISED: Final[Mapping[type[Exception], tuple[Fault, About]]] = {
     fetch.FetchTimeout: (IMAGE_DOWNLOAD_TIMEOUT, About.PICTURE),
     # A client waits and asks again, as it does when its own rate is used up.
     client.EngineBusy: (CONCURRENCY_LIMIT_EXCEEDED, About.NOTHING),
+    # It restarts within seconds: the same advice.
+    client.EngineUnavailable: (CONCURRENCY_LIMIT_EXCEEDED, About.NOTHING),
     # "服务器内部错误，当此类错误发生时请再次请求"
-    client.EngineUnavailable: (INTERNAL_ERROR, About.NOTHING),
     client.EngineTimeout: (INTERNAL_ERROR, About.NOTHING),
     client.EngineFault: (INTERNAL_ERROR, About.NOTHING),
     client.TemplatesNotComparable: (INTERNAL_ERROR, About.NOTHING),

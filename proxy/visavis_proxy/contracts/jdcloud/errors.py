@@ -33,7 +33,7 @@ class SystemCode(Enum):
     RATE_EXCEEDED = ("10043", "超过QPS限额，请降低调用频率或与京东智联云联系")
     NO_PERMISSION = ("10048", "无接口权限，请下单购买")
     DISABLED = ("10050", "用户已被禁用")
-    ENGINE_UNAVAILABLE = ("11010", "发布方接口调用异常，请稍后再试")
+    ENGINE_CALL_FAILED = ("11010", "发布方接口调用异常，请稍后再试")
     ENGINE_ANSWER_MALFORMED = ("11030", "发布方接口返回格式有误")
 
     @property
@@ -99,10 +99,11 @@ ROWS: Final[dict[type[Exception], SystemCode | BusinessCode]] = {
     # This room never sends a region: an engine that complains of one is not understood.
     domain.RegionInvalid: SystemCode.ENGINE_ANSWER_MALFORMED,
     domain.TemplatesNotComparable: BusinessCode.FeatureCompareFail,
-    domain.EngineUnavailable: SystemCode.ENGINE_UNAVAILABLE,
+    # A restarting engine is back within seconds: to a caller it is as busy as a full one.
+    domain.EngineUnavailable: SystemCode.BUSY,
     domain.EngineBusy: SystemCode.BUSY,
     domain.EngineTimeout: BusinessCode.TimeoutException,
-    domain.EngineFault: SystemCode.ENGINE_ANSWER_MALFORMED,
+    domain.EngineFault: SystemCode.ENGINE_CALL_FAILED,
     TimeoutError: BusinessCode.TimeoutException,
     StateUnavailable: SystemCode.BUSY,
 }
