@@ -32,8 +32,8 @@ def build_detector(network: Network, recipe: DetectorRecipe) -> bytes:
     _input(graph, network)
     _trunk(graph, network)
     _decode(graph)
-    _suppress(graph, recipe)
-    _lay_out(graph)
+    suppress_overlaps(graph, recipe)
+    lay_out(graph)
     return graph.model(
         "face_detector",
         [("image", TensorProto.UINT8, ["n", FRAME, FRAME, 3])],
@@ -115,7 +115,7 @@ def _cells() -> tuple[
     return np.concatenate(grids)[None].astype(np.float32), np.concatenate(sides)[None].astype(np.float32)
 
 
-def _suppress(graph: Graph, recipe: DetectorRecipe) -> None:
+def suppress_overlaps(graph: Graph, recipe: DetectorRecipe) -> None:
     """Overlap suppression on boxes cut to whole pixels, as OpenCV does it: `kept` [m, 3] of `score_plane`.
 
     Both coordinates of NonMaxSuppression's corners may change places, so x, y serve for its y, x.
@@ -123,14 +123,29 @@ def _suppress(graph: Graph, recipe: DetectorRecipe) -> None:
     corner = graph.add("Cast", [graph.add("Cast", ["box_corner"], "corner_whole", to=_INT32)], "near", to=_FLOAT)
     size = graph.add("Cast", [graph.add("Cast", ["box_size"], "size_whole", to=_INT32)], "whole_size", to=_FLOAT)
     boxes = graph.add("Concat", [corner, graph.add("Add", [corner, size], "far")], "corners", axis=2)
-    plane = graph.add("Transpose", ["scores"], "score_plane", perm=[0, 2, 1])
+    graph.add("Transpose", ["scores"], "score_plane", perm=[0, 2, 1])
+    plane = _demand(graph, recipe)
     most = graph.constant("max_faces", np.array([MAX_FACES], np.int64))
     overlap = graph.constant("overlap_threshold", np.array([recipe.overlap_threshold], np.float32))
-    score = graph.constant("score_threshold", np.array([recipe.score_threshold], np.float32))
+    score = graph.constant("tall_score_threshold", np.array([recipe.tall_score_threshold], np.float32))
     graph.add("NonMaxSuppression", [boxes, plane, most, overlap, score], "kept")
 
 
-def _lay_out(graph: Graph) -> None:
+def _demand(graph: Graph, recipe: DetectorRecipe) -> str:
+    """The plane of scores with zeros where a candidate scores less than its height demands."""
+    fall = np.float32(recipe.score_fall / FRAME)
+    start = np.float32(recipe.score_threshold + recipe.score_fall * recipe.tall_from)
+    graph.split("box_size", ["box_width", "box_height"], [1, 1])
+    sunk = graph.add("Mul", ["box_height", graph.constant("score_fall", fall)], "score_sunk")
+    ramp = graph.add("Sub", [graph.constant("score_start", start), sunk], "score_ramp")
+    limits = [("score_least", recipe.tall_score_threshold), ("score_most", recipe.score_threshold)]
+    least, most = (graph.constant(name, np.float32(value)) for name, value in limits)
+    demand = graph.add("Transpose", [graph.add("Clip", [ramp, least, most], "demand")], "demand_plane", perm=[0, 2, 1])
+    good = graph.add("Greater", ["score_plane", demand], "is_candidate")
+    return graph.add("Where", [good, "score_plane", "zero"], "candidate_plane")
+
+
+def lay_out(graph: Graph) -> None:
     """Survivors to rows ordered by score; zeros past the last.
 
     Their scores go back to their cells in an empty plane, whose 32 best are taken. That needs no order among the

@@ -19,14 +19,25 @@ class DetectorRecipe:
     family: str
     #: An entry of models.lock.toml.
     weights: str
-    #: Candidates must score more than this, 0…1.
+    #: Candidates must score more than this, 0…1, while they are not taller than ``tall_from`` of the frame. From
+    #: there to the whole frame the demand falls to ``tall_score_threshold``: the taller a face, the less it scores.
     score_threshold: float
+    tall_score_threshold: float
+    tall_from: float
     #: Intersection over union above which the lower-scoring of two boxes is dropped.
     overlap_threshold: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.score_threshold < 1 and 0 < self.overlap_threshold < 1):
-            raise PackInvalid("A detector's score_threshold and overlap_threshold lie between 0 and 1.")
+        fields = ("score_threshold", "tall_score_threshold", "tall_from", "overlap_threshold")
+        if not all(0 < getattr(self, field) < 1 for field in fields):
+            raise PackInvalid(f"A detector's {', '.join(fields)} lie between 0 and 1.")
+        if self.tall_score_threshold > self.score_threshold:
+            raise PackInvalid("A detector's tall_score_threshold is at most its score_threshold.")
+
+    @property
+    def score_fall(self) -> float:
+        """How much the demand falls from ``tall_from`` on, per height of the frame."""
+        return (self.score_threshold - self.tall_score_threshold) / (1 - self.tall_from)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def describe(
             "sha256": digest(graphs[DETECTOR]),
             "family": detector.family,
             "score_threshold": detector.score_threshold,
+            "tall_score_threshold": detector.tall_score_threshold,
+            "tall_from": detector.tall_from,
             "overlap_threshold": detector.overlap_threshold,
             "weights": _provenance(*sources[DETECTOR]),
         },

@@ -49,14 +49,19 @@ class ReferenceDetector:
             np.frombuffer(network, np.uint8),
             np.empty(0, np.uint8),
             (FRAME, FRAME),
-            recipe.score_threshold,
+            recipe.tall_score_threshold,
             recipe.overlap_threshold,
         )
+        self._recipe = recipe
 
     def detect(self, frame: Pixels) -> Faces:
-        """Its best 32 faces in uint8 (640, 640, 3) RGB."""
+        """Its best 32 faces in uint8 (640, 640, 3) RGB that score as much as their height demands."""
         _, rows = self._detector.detect(np.ascontiguousarray(frame[:, :, ::-1]))
-        table: Floats = np.empty((0, 15), np.float32) if rows is None else np.asarray(rows[:MAX_FACES], np.float32)
+        table: Floats = np.empty((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
+        recipe = self._recipe
+        ramp = recipe.score_threshold - recipe.score_fall * (table[:, 3] / FRAME - recipe.tall_from)
+        demand = np.clip(ramp, recipe.tall_score_threshold, recipe.score_threshold)
+        table = table[table[:, 14] > demand][:MAX_FACES]
         return Faces(table[:, :4], table[:, 4:14].reshape(-1, 5, 2), table[:, 14])
 
 

@@ -80,7 +80,7 @@ def check_detector(graph: bytes, network: Network, recipe: DetectorRecipe) -> li
     frames = pictures.frames()
     original = network.serialised()
     strict, single = _follow(graph, original, recipe, frames)
-    loose_recipe = replace(recipe, score_threshold=_LOOSE_THRESHOLD)
+    loose_recipe = replace(recipe, score_threshold=_LOOSE_THRESHOLD, tall_score_threshold=_LOOSE_THRESHOLD)
     loose, _ = _follow(build_detector(network, loose_recipe), original, loose_recipe, frames)
     batch = OurDetector(graph).detect(np.resize(frames, (_BATCH, *frames.shape[1:])))
     apart = max(_distance(batch[row], single[row % len(single)]) for row in range(_BATCH))
