@@ -10,7 +10,7 @@ from visavis_perf import http_steps, limit, machine
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
 from visavis_perf.places import REPOSITORY, SCENARIOS
 from visavis_perf.plan import TARGET_SETS, Run
-from visavis_perf.ratios import targets
+from visavis_perf.ratios import STEADY, targets
 from visavis_perf.results import now
 from visavis_perf.scenario_files import Scenario, read_scenarios
 from visavis_perf.service import Service, ServiceFailed, afternoon, serving
@@ -84,10 +84,14 @@ def _limit(bench: Run, name: str) -> limit.Limit:
 
 
 def _measure_limit_again(bench: Run, say: Say) -> None:
-    """How much the machine itself changed during the bench, told beside the results."""
+    """How much the machine itself changed during the bench; an unsteady one gives no results to keep."""
     say("limit once more")
     again = limit.measure(REPOSITORY, bench.pictures("250"), seconds=bench.plan.limit_seconds, runs=1)
-    bench.record["drift"] = round(again.images_per_s / bench.limits["250"].images_per_s - 1, 4)
+    drift = round(again.images_per_s / bench.limits["250"].images_per_s - 1, 4)
+    bench.record["drift"] = drift
+    if abs(drift) > STEADY:
+        say(f"the limit moved by {100 * drift:+.0f} %: other work ran here, and these figures are no evidence")
+        bench.record["whole"] = False
 
 
 def _measure_peer(bench: Run, say: Say) -> None:

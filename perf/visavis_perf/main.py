@@ -89,7 +89,8 @@ def report(
     # A quick or partial run leaves the committed page alone.
     page = PERF / "RESULTS.md" if record["whole"] else path.with_suffix(".md")
     folder = RESULTS if record["whole"] else path.parent
-    write_report(record, page, draw(record, folder, path.stem))
+    drawn = [(folder / name).relative_to(page.parent).as_posix() for name in draw(record, folder, path.stem)]
+    write_report(record, page, drawn)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import Any
 
 #: A ratio may differ by so much of itself without meaning anything, however well its runs agreed.
 _NOISE = 0.05
+#: A limit that moves by more during a bench was measured on a machine that did other work as well.
+STEADY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def targets(record: Mapping[str, Any]) -> list[Target]:
     rows = []
     for pictures, scenario in (("250×250", "ensemble"), ("1 megapixel", "ensemble-1mp")):
         best = record.get("scenarios", {}).get(scenario, {}).get("best")
-        rows.append(_at_least("1", f"ensemble, {pictures}, images/s of the limit", 0.82, best and best["of_limit"]))
+        rows.append(_share_at_least("1", f"ensemble, {pictures}, images/s of the limit", 0.82, best))
     for contract, title, wanted in (
         ("facepp", "Face++", 0.72),
         ("jdcloud", "JD Cloud", 0.68),
@@ -108,7 +110,7 @@ def targets(record: Mapping[str, Any]) -> list[Target]:
         for pictures, suffix in (("250×250", "250"), ("1 megapixel", "1mp")):
             best = record.get("http", {}).get(f"{contract}-{suffix}", {}).get("best")
             what = f"{title} over HTTP, {pictures}, compares/s of the limit"
-            rows.append(_at_least("2", what, wanted, best and best["of_limit"]))
+            rows.append(_share_at_least("2", what, wanted, best))
     idle = record.get("idle", {}).get("contracts", {})
     for name, title in (("aws", "one picture (AWS)"), ("facepp", "a comparison (Face++)")):
         value = idle.get(name, {}).get("of_bare")
@@ -141,6 +143,14 @@ def _under_overload(record: Mapping[str, Any]) -> list[Target]:
 
 def _start(record: Mapping[str, Any]) -> list[Target]:
     return [_at_most("6", "second start to ready in s", 10.0, record.get("start", {}).get("second_s"))]
+
+
+def _share_at_least(number: str, what: str, wanted: float, best: Mapping[str, Any] | None) -> Target:
+    """More than the whole limit proves that something else ran while the limit was measured: no verdict then."""
+    share = best["of_limit"] if best else None
+    if share is not None and share > 1:
+        return Target(number, what, f"≥ {wanted:g}", f"{share:.3g}, above the limit: not valid", None)
+    return _at_least(number, what, wanted, share)
 
 
 def _at_least(number: str, what: str, wanted: float, got: float | None) -> Target:

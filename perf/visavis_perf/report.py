@@ -13,7 +13,7 @@ _MET = {True: "yes", False: "**no**", None: "–"}
 
 
 def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -> None:
-    """Write the page; ``curves`` are pictures beside it."""
+    """Write the page; ``curves`` are pictures, by their paths from it."""
     sections = [
         _head(record),
         _targets(record),
@@ -22,7 +22,7 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
         _scenarios(record),
         _stages(record),
         _peer(record),
-        "\n".join(f"![{name}](results/{name})" for name in curves),
+        "\n".join(f"![{Path(name).stem}]({name})" for name in curves),
     ]
     path.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
 
@@ -46,9 +46,15 @@ def _head(record: Mapping[str, Any]) -> str:
     machine = record["machine"]
     units = ", ".join(machine["units"]) or "no wide vector units"
     cards = "; ".join(machine["gpu"]) or "no GPU"
-    kind = "" if record["whole"] else " **Not a whole bench: quick, or of some steps only.**"
+    kind = (
+        ""
+        if record["whole"]
+        else " **Not to be relied on: quick, of some steps only, ended early, or on a machine that did other work.**"
+    )
     drift = record.get("drift")
     moved = f" Between beginning and end the limit itself moved by {100 * drift:+.1f} %." if drift is not None else ""
+    if "fault" in record:
+        moved += f" It ended early: {' '.join(record['fault'].split())[:200]}"
     used = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return (
         "# Results\n\nWritten by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
