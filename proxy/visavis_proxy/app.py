@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
-from pydantic import ValidationError
 
 from visavis_client.faces import ModelIdentity
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
@@ -26,7 +25,7 @@ from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.metrics import MeasuredEngine, Metrics
 from visavis_proxy.observation import Observation
 from visavis_proxy.services import Services
-from visavis_proxy.settings import Settings, SettingsInvalid
+from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_proxy.state import StateUnavailable, open_store
 
 Room = Callable[[Services], APIRouter]
@@ -125,10 +124,6 @@ def app_from_environment() -> FastAPI:
         SystemExit: it cannot be had; the text is a sentence for the operator.
     """
     try:
-        return create_app(build_services(Settings()))
-    except ValidationError as error:
-        # Not the whole text: pydantic repeats the input, secrets included.
-        faults = (f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise SystemExit("; ".join(faults)) from None
+        return create_app(build_services(read_settings()))
     except (CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable) as error:
         raise SystemExit(str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from pydantic import ValidationError
 
 from visavis_proxy.credentials import Credentials, CredentialsInvalid
-from visavis_proxy.settings import Settings
+from visavis_proxy.settings import SettingsInvalid, read_settings
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
@@ -89,6 +89,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         "VISAVIS_MODEL_REPOSITORY": str(options.model_repository.resolve()),
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
+        "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(options.data_dir).resolve()),
     }
     return Plan(
         listener=listener,
@@ -116,11 +117,17 @@ def _key_file(options: ServeOptions) -> Path:
 def _check_settings() -> None:
     """Read the environment here once, so that a mistake is told once and not by every worker."""
     try:
-        Settings()
-    except ValidationError as error:
-        # Not the whole text: pydantic repeats the input, secrets included.
-        faults = "; ".join(f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise CommandFailed(faults) from None
+        read_settings()
+    except SettingsInvalid as error:
+        raise CommandFailed(str(error)) from None
+
+
+def _metrics_folder(data_dir: Path) -> Path:
+    """An empty folder where the workers count together: what a former run counted is gone."""
+    folder = data_dir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
 
 
 def export(model_repository: Path) -> None:
