@@ -115,11 +115,12 @@ def _exchange(staged: Mapping[Path, Path], record: Path) -> None:
     except BaseException:
         for target in staged:
             if target in old:
-                os.replace(old.pop(target), target)
+                os.replace(old[target], target)
             else:
                 target.unlink(missing_ok=True)
         raise
     finally:
+        # Also one that was just renamed: to rename a second name onto the first does nothing.
         for kept in old.values():
             kept.unlink(missing_ok=True)
 
