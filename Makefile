@@ -1,14 +1,14 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check export bench lock clean venv-serve venv-dev
+.PHONY: help serve test check export bench contracts-demo lock clean venv-serve venv-dev
 
 BIN := .venv/bin
 PORT ?= 8080
 export PYTHON
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 serve: venv-serve ## start the service: PORT=8080 CREDENTIALS=file WORKERS=n
 	@exec $(BIN)/visavis serve --port "$(PORT)" \
@@ -33,6 +33,10 @@ export: venv-serve ## make the models' graphs
 bench: venv-dev ## measure this machine: ARGS=--quick
 	@$(BIN)/visavis export
 	@$(BIN)/visavis bench run $(ARGS)
+
+contracts-demo: venv-dev ## ask the four vendors' own clients about one person and two
+	@$(BIN)/visavis export
+	@PYTHONPATH=tests $(BIN)/python -m contracts.demo
 
 # The locks are universal and name no package index.
 UV := build/uv/bin/uv

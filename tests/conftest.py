@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import matplotlib
 import pytest
-import skimage
-from PIL import Image
+from portraits import public_portraits
 from running import RunningService, start_service
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,11 +40,7 @@ def scene(shared: Path) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def portraits() -> dict[str, bytes]:
     """Two public-domain portraits that common wheels carry, as JPEG: "hopper" and "astronaut"."""
-    hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    astronaut = Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB")
-    encoded = io.BytesIO()
-    astronaut.save(encoded, "JPEG", quality=95)
-    return {"hopper": hopper.read_bytes(), "astronaut": encoded.getvalue()}
+    return public_portraits()
 
 
 @pytest.fixture(scope="session")

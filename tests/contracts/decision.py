@@ -9,8 +9,13 @@ from dataclasses import dataclass
 class Decision:
     """One comparison as the caller of one contract sees it."""
 
-    #: The client's own name.
+    #: The client's own name, and the contract's name of the number.
     client: str
-    #: The number and the threshold, in the contract's words.
-    answer: str
-    same_person: bool
+    measure: str
+    value: float
+    #: The contract's threshold of one false match in 10 000.
+    threshold: float
+
+    @property
+    def same_person(self) -> bool:
+        return self.value >= self.threshold

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from contracts.aliyun.callers import ACS, TEA_V2, TEA_V3, Client, question, thresholds, value
 from PIL import Image
 from running import RunningService
-from sdk_environments import sdk_python
 
-CLIENTS = Path(__file__).parent / "clients"
 WRONG_SECRET_OF_ACS = "The AccessKeySecret is incorrect. Please check your AccessKeyId and AccessKeySecret."
 SAME_AND_OTHER = (("George_W_Bush", 1), ("George_W_Bush", 2), ("Colin_Powell", 1))
 
 Lfw = Callable[[str, int], Path]
 
 
-@dataclass(frozen=True)
-class Client:
-    """One of the vendor's packages, and how it signs."""
-
-    environment: str
-    script: str
-    signature: str | None = None
-
-    def ask(self, service: RunningService, *questions: dict[str, Any], **key: str) -> list[dict[str, Any]]:
-        """What the client returned or raised for each question, asked one after the other."""
-        task = {
-            "host": urlsplit(service.url).netloc,
-            "key_id": service.key_id,
-            "secret": service.secret,
-            "signature": self.signature,
-            "questions": questions,
-            **key,
-        }
-        done = subprocess.run(
-            [sdk_python(self.environment), CLIENTS / self.script],
-            input=json.dumps(task),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        outcomes: list[dict[str, Any]] = json.loads(done.stdout)
-        return outcomes
-
-
-ACS = Client("aliyun-acs", "acs.py")
-TEA_V3 = Client("aliyun-tea", "tea.py")
-TEA_V2 = Client("aliyun-tea", "tea.py", "v2")
 #: With the exception that each raises for 4xx.
 ALL = [
     pytest.param(ACS, "ServerException", id="acs"),
@@ -66,19 +26,6 @@ ALL = [
     pytest.param(TEA_V2, "ClientException", id="tea-v2"),
 ]
 every_client = pytest.mark.parametrize(("client", "exception"), ALL)
-
-
-def value(picture: bytes | Path) -> str:
-    data = picture.read_bytes() if isinstance(picture, Path) else picture
-    return "base64://" + base64.b64encode(data).decode()
-
-
-def question(source: str, target: str, target_type: str = "FacePic", **more: Any) -> dict[str, Any]:
-    return {"source": source, "target": target, "source_type": "FacePic", "target_type": target_type, **more}
-
-
-def thresholds(answer: dict[str, Any]) -> dict[str, float]:
-    return {rate: float(text) for rate, text in json.loads(answer["Data"]["ConfidenceThresholds"]).items()}
 
 
 @every_client

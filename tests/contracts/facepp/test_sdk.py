@@ -4,71 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from contracts.facepp import bench
+from contracts.facepp.callers import Arguments, Curl, PythonFacePp, side
 from running import RunningService
-from sdk_environments import sdk_python
-
-SCRIPT = Path(__file__).parent / "clients" / "python_facepp.py"
 
 Lfw = Callable[[str, int], Path]
 Scene = Callable[[str], Path]
-Arguments = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class PythonFacePp:
-    """python-facepp in an environment of its own."""
-
-    service: RunningService
-
-    def __call__(
-        self, *calls: tuple[Arguments, list[str]], key: str | None = None, secret: str | None = None
-    ) -> list[dict[str, Any]]:
-        """What each call's result held, or what was raised; a call: arguments of compare.get, names to read."""
-        given = {
-            "url": self.service.url,
-            "key": key or self.service.key_id,
-            "secret": secret or self.service.secret,
-            "calls": calls,
-        }
-        command = [sdk_python("facepp"), SCRIPT]
-        run = {"input": json.dumps(given), "env": {"LANG": "C.UTF-8"}, "timeout": 120}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, **run)
-        outcomes: list[dict[str, Any]] = json.loads(done.stdout)
-        return outcomes
-
-
-@dataclass(frozen=True)
-class Curl:
-    """curl -F, as the document shows it."""
-
-    service: RunningService
-
-    def __call__(self, path: str = bench.COMPARE, **fields: str | Path) -> tuple[int, str]:
-        """Status and body; a path is sent as a file."""
-        fields = {"api_key": self.service.key_id, "api_secret": self.service.secret, **fields}
-        command = ["curl", "--silent", "--show-error", "-X", "POST", f"{self.service.url}{path}"]
-        for name, value in fields.items():
-            command += ["-F", f"{name}=@{value}" if isinstance(value, Path) else f"{name}={value}"]
-        command += ["--write-out", "\n%{http_code}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        body, _, status = done.stdout.rpartition("\n")
-        return int(status), body
-
-    def answer(self, **fields: str | Path) -> dict[str, Any]:
-        """The body of a success."""
-        status, body = self(**fields)
-        assert status == 200, body
-        answer: dict[str, Any] = json.loads(body)
-        return answer
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +49,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, byte
     for name, path in paths.items():
         path.write_bytes(contents[name])
     return paths
-
-
-def side(path: Path, other: Path) -> dict[str, str]:
-    return {"image_file1": str(path), "image_file2": str(other)}
 
 
 def test_one_person_and_two(python_facepp: PythonFacePp, curl: Curl, lfw: Lfw) -> None:
