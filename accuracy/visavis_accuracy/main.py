@@ -1,4 +1,4 @@
-"""``visavis evaluate``, ``calibrate`` and ``splits``, in front of a running Triton."""
+"""``visavis evaluate``, ``calibrate``, ``splits``, ``contracts`` and ``recall``, in front of a running Triton."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
+from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.evaluation import evaluate, found_only
-from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest, read_directory, read_pairs
+from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest, read_directory, read_pairs, sample
+from visavis_accuracy.recall import Recall, measure_recall
+from visavis_accuracy.recall_report import recall_tables, write_recall
 from visavis_accuracy.report import facts, terminal_table, write
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
+from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -33,7 +37,11 @@ Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, hos
 Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
 Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
 Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
+Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many photographs.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
+
+#: Half, equal to and twice the ensemble's own frame.
+REFERENCE_SIZES = [320, 640, 1280]
 
 
 @app.command(name="evaluate")
@@ -118,6 +126,89 @@ def splits_command(
         raise typer.Exit(1)
 
 
+@app.command(name="contracts")
+def contracts_command(
+    directory: Directory,
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    drop: Labels = None,
+    limit: Limit = None,
+    report: Annotated[Path, typer.Option(help="Where contracts.json goes.")] = Path("build/contracts"),
+    face: Face = Subject.CENTRAL,
+    no_cache: NoCache = False,
+) -> None:
+    """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
+    models = _models(model_repository)
+    points = OperatingPoints.load(model_repository / "operating_points.json", ModelIdentity(models["identity"]))
+    photographs = sample(read_directory(directory, dropped=_dropped(drop)), limit)
+    enrolled = _enrol(photographs, triton, models, face, no_cache)
+    with console.status("comparing all pairs"):
+        scores = count_pairs(*found_only(photographs, enrolled))
+        rows = measure_contracts(scores, points)
+    console.print(contracts_table(rows))
+    console.print(f"{scores.non_mated_pairs:,} non-mated pairs; thresholds {points.evidence}", highlight=False)
+    report.mkdir(parents=True, exist_ok=True)
+    about = {"data": directory.name, "non_mated_pairs": scores.non_mated_pairs, "thresholds": points.evidence}
+    write_whole(report / "contracts.json", {**about, "models": models, "contracts": contracts_document(rows)})
+    console.print(f"wrote {report / 'contracts.json'}", highlight=False)
+    if any(row.holds is False for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command(name="recall")
+def recall_command(
+    directory: Directory,
+    reference_model: Annotated[Path, typer.Option(help="YuNet's original graph, float32, for OpenCV's detector.")],
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    limit: Limit = 200,
+    seed: Annotated[int, typer.Option(help="Chooses photographs and places.")] = 0,
+    reference_size: Annotated[list[int], typer.Option(help="Scales to try: the longer side.")] = REFERENCE_SIZES,
+    reference_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Detection score; default: that of the loaded YuNet, or 0.9.")
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
+) -> None:
+    """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
+    from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
+
+    models = _models(model_repository)
+    threshold = reference_threshold or _detection_threshold(models)
+    reference = OpenCvDetector(reference_model, reference_size, threshold)
+    photographs = sample(read_directory(directory), limit, seed=seed)
+
+    async def run(progress: Progress) -> Recall:
+        engine = TritonEngine(triton, model=ModelIdentity(models["identity"]), timeout_s=30)
+        task = progress.add_task("photographs", total=len(photographs))
+        try:
+            return await measure_recall(
+                photographs, engine, reference, lambda done: progress.update(task, completed=done), seed=seed
+            )
+        finally:
+            await engine.close()
+
+    with _bar() as bar:
+        recall = asyncio.run(run(bar))
+    if not recall.photographs:
+        raise CollectionInvalid(f"no face was found in any photograph of {directory}")
+    console.print(f"Faces found in scenes of {recall.photographs} photographs", style="bold")
+    for table in recall_tables(recall):
+        console.print(table)
+    about = {"data": directory.name, "seed": seed, "reference_threshold": threshold, "models": models}
+    for path in write_recall(recall, about, report):
+        console.print(f"wrote {path}", highlight=False)
+    for complaint in recall.complaints:
+        console.print(f"[red]{complaint}[/]", highlight=False)
+    if recall.complaints:
+        raise typer.Exit(1)
+
+
+def _detection_threshold(models: dict[str, Any]) -> float:
+    """So that the scale alone makes the difference: YuNet's threshold as loaded, else the one OpenCV comes with."""
+    detector = models["detector"]
+    return float(detector["score_threshold"]) if detector.get("family") == "yunet" else 0.9
+
+
 def _splits_table(rows: Sequence[Measured]) -> Table:
     table = Table(
         "split", "nominal FMR", "threshold", "measured FMR", "factor", "allowed", title="Thresholds on strangers"
@@ -163,12 +254,14 @@ def _enrol(
             await engine.close()
 
     try:
-        with Progress(
-            *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        ) as bar:
+        with _bar() as bar:
             return asyncio.run(run(bar))
     finally:
         cache.close()
+
+
+def _bar() -> Progress:
+    return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console)
 
 
 def faults(error: BaseException) -> Collection[str]:
@@ -182,7 +275,7 @@ def main() -> None:
     """Run; a fault is one sentence and exit 1."""
     try:
         app()
-    except* (CollectionInvalid, CalibrationImpossible, EngineError) as group:
+    except* (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, EngineError) as group:
         for sentence in sorted(faults(group)):
             console.print(f"[red]{sentence}[/]", highlight=False)
         raise SystemExit(1) from None

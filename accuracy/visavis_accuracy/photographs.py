@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -80,6 +82,14 @@ def read_pairs(file: Path, root: Path) -> tuple[list[Photograph], list[Pair]]:
     except (OSError, ValueError) as error:
         raise CollectionInvalid(f"{file} is not a pairs file in LFW's form: {error}") from error
     return list(places), pairs
+
+
+def sample(photographs: Sequence[Photograph], limit: int | None, *, seed: int = 0) -> list[Photograph]:
+    """At most so many of them, in their order, the same ones for the same seed; None: all."""
+    if limit is None or limit >= len(photographs):
+        return list(photographs)
+    chosen = np.random.default_rng(seed).choice(len(photographs), limit, replace=False)
+    return [photographs[place] for place in sorted(chosen)]
 
 
 def digest(photographs: Iterable[Photograph], contents: Iterable[str]) -> str:

@@ -146,16 +146,22 @@ async def enrol(
 
 async def _template(engine: Engine, data: bytes, subject: Subject) -> bytes:
     wanted = 1 if subject is Subject.LARGEST else MAX_FACES
-    for attempt in range(ATTEMPTS):
+    face = subject.choose(await analyse_patiently(engine, data, max_faces=wanted))
+    return face.template.vector.tobytes() if face and face.template else b""
+
+
+async def analyse_patiently(engine: Engine, image: bytes, *, max_faces: int) -> PictureAnalysis:
+    """Ask again while the engine is busy or restarting, for half a minute.
+
+    Raises:
+        PictureError, EngineError: as the engine does.
+    """
+    for _ in range(ATTEMPTS - 1):
         try:
-            face = subject.choose(await engine.analyse(data, max_faces=wanted))
+            return await engine.analyse(image, max_faces=max_faces)
         except (EngineBusy, EngineUnavailable):
-            if attempt == ATTEMPTS - 1:
-                raise
             await asyncio.sleep(PATIENCE_S)
-        else:
-            return face.template.vector.tobytes() if face and face.template else b""
-    raise AssertionError("the loop above answers or raises")
+    return await engine.analyse(image, max_faces=max_faces)
 
 
 def _rows(answers: Sequence[bytes]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

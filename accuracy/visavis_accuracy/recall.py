@@ -1,0 +1,210 @@
+"""Which faces are found? The running ensemble and a reference detector on the same synthetic scenes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from visavis_accuracy.photographs import Photograph
+from visavis_accuracy.proportions import p_value_of_shortfall
+from visavis_accuracy.scenes import CASES, Case, Kind, Scene, make_scene
+from visavis_accuracy.templates import Subject, analyse_patiently
+from visavis_client.engine import Engine
+from visavis_client.errors import PictureError
+from visavis_client.faces import BoundingBox, Face
+
+#: Intersection over union from which a found box is the face.
+OVERLAP: Final = 0.4
+#: What is demanded: the share of close-ups, and from which size on faces are found as the reference finds them.
+CLOSE_UPS_FOUND, SMALLEST_PX, SIGNIFICANCE = 0.99, 24, 0.05
+#: Photographs under way at once.
+CONCURRENCY: Final = 6
+
+
+class ReferenceDetector(Protocol):
+    """Finds faces at several scales, each for itself. Called from threads."""
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The scales: pixels of the longer side."""
+        ...
+
+    def find(self, image: bytes) -> dict[int, list[BoundingBox]]:
+        """By scale, the faces in pixels of the upright picture."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case on all photographs, in the same order on either side: was the face found?"""
+
+    case: Case
+    ours: tuple[bool, ...]
+    theirs: dict[int, tuple[bool, ...]]
+
+    @property
+    def best_size(self) -> int:
+        """The scale at which the reference finds most."""
+        return max(self.theirs, key=lambda size: sum(self.theirs[size]))
+
+    @property
+    def p_value(self) -> float:
+        """See :func:`~visavis_accuracy.proportions.p_value_of_shortfall`, against the best scale."""
+        return p_value_of_shortfall(self.ours, self.theirs[self.best_size])
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Everything a report shows."""
+
+    rows: tuple[Row, ...]
+    #: Photographs in which no face was found to begin with, and files that are no picture: left out.
+    without_face: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def photographs(self) -> int:
+        """How many became scenes."""
+        return len(self.rows[0].ours) if self.rows else 0
+
+    def of(self, kind: Kind) -> Iterator[Row]:
+        """The rows of one kind."""
+        return (row for row in self.rows if row.case.kind is kind)
+
+    @cached_property
+    def close_ups_found(self) -> float:
+        """The share over all close-ups."""
+        found = [one for row in self.of(Kind.CLOSE_UP) for one in row.ours]
+        return sum(found) / max(len(found), 1)
+
+    @cached_property
+    def shortfalls(self) -> tuple[Row, ...]:
+        """Sizes at which fewer faces are found than by the reference, beyond chance.
+
+        The reference may choose its scale for every size after the fact, and each size has its share of the one
+        chance in twenty of a false alarm (Bonferroni).
+        """
+        judged = [row for row in self.of(Kind.SIZE) if row.case.value >= SMALLEST_PX]
+        return tuple(row for row in judged if row.p_value < SIGNIFICANCE / len(judged))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is not as it is demanded, a sentence each."""
+        said = [
+            f"faces of {row.case.value:g} px: {sum(row.ours)} found, {sum(row.theirs[row.best_size])} by the reference "
+            f"at {row.best_size} px (p = {row.p_value:.1g})"
+            for row in self.shortfalls
+        ]
+        if self.close_ups_found < CLOSE_UPS_FOUND:
+            said.append(f"close-ups: {self.close_ups_found:.2%} found, not {CLOSE_UPS_FOUND:.0%}")
+        return said
+
+
+@dataclass(slots=True)
+class _Found:
+    """The answers for one photograph, in the order of the cases."""
+
+    ours: list[bool] = field(default_factory=list)
+    theirs: dict[int, list[bool]] = field(default_factory=dict)
+
+
+def covers(boxes: Sequence[BoundingBox], scene: Scene) -> bool:
+    """Whether one of the boxes is the scene's face; what lies outside the picture counts on neither side."""
+    face = _inside(scene.face, scene)
+    return any(box is not None and face.overlap(box) >= OVERLAP for box in (_inside_or_none(b, scene) for b in boxes))
+
+
+def _inside_or_none(box: BoundingBox, scene: Scene) -> BoundingBox | None:
+    left, right = max(0.0, box.left), min(float(scene.width), box.left + box.width)
+    top, bottom = max(0.0, box.top), min(float(scene.height), box.top + box.height)
+    return BoundingBox(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+def _inside(box: BoundingBox, scene: Scene) -> BoundingBox:
+    return _inside_or_none(box, scene) or box
+
+
+async def measure_recall(
+    photographs: Sequence[Photograph],
+    engine: Engine,
+    reference: ReferenceDetector,
+    progress: Callable[[int], None],
+    *,
+    seed: int = 0,
+    cases: Sequence[Case] = CASES,
+) -> Recall:
+    """Every case of every photograph; ``progress`` is told how many photographs are done.
+
+    Raises:
+        EngineError: the engine failed, or stayed away for half a minute.
+    """
+    answers: list[_Found | None] = [None] * len(photographs)
+    without_face: list[str] = []
+    unreadable: list[str] = []
+    waiting = iter(range(len(photographs)))
+    done = 0
+
+    async def work() -> None:
+        nonlocal done
+        for place in waiting:
+            path = photographs[place].path
+            try:
+                photograph, face = await _truth(path, engine)
+                if face is None:
+                    without_face.append(path.name)
+                else:
+                    draws = [np.random.default_rng([seed, place, number]) for number in range(len(cases))]
+                    answers[place] = await _look(photograph, face.box, cases, draws, engine, reference)
+            except (PictureError, OSError):
+                unreadable.append(path.name)
+            done += 1
+            progress(done)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONCURRENCY):
+            group.create_task(work())
+    found = [answer for answer in answers if answer is not None]
+    rows = tuple(_row(case, number, found, reference.sizes) for number, case in enumerate(cases))
+    return Recall(rows, tuple(sorted(without_face)), tuple(sorted(unreadable)))
+
+
+async def _truth(path: Path, engine: Engine) -> tuple[Image.Image, Face | None]:
+    """The upright photograph, and where the engine sees its subject."""
+    data = await asyncio.to_thread(path.read_bytes)
+    seen = await analyse_patiently(engine, data, max_faces=0)
+    return await asyncio.to_thread(_open, data), Subject.CENTRAL.choose(seen)
+
+
+def _open(data: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+async def _look(
+    photograph: Image.Image,
+    face: BoundingBox,
+    cases: Sequence[Case],
+    draws: Sequence[np.random.Generator],
+    engine: Engine,
+    reference: ReferenceDetector,
+) -> _Found:
+    found = _Found()
+    for case, draw in zip(cases, draws, strict=True):
+        scene = await asyncio.to_thread(make_scene, photograph, face, case, draw)
+        analysis = await analyse_patiently(engine, scene.image, max_faces=0)
+        found.ours.append(covers([each.box for each in analysis.faces], scene))
+        for size, boxes in (await asyncio.to_thread(reference.find, scene.image)).items():
+            found.theirs.setdefault(size, []).append(covers(boxes, scene))
+    return found
+
+
+def _row(case: Case, number: int, found: Sequence[_Found], sizes: Sequence[int]) -> Row:
+    ours = tuple(one.ours[number] for one in found)
+    return Row(case, ours, {size: tuple(one.theirs[size][number] for one in found) for size in sizes})
