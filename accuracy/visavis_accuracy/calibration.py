@@ -79,7 +79,11 @@ def document(
             }
             for point in points
         ],
-        "models": dict(models),
+        # What thresholds depend on, and no more: an export that changes nothing of it must not unsettle them.
+        "models": {
+            "identity": models["identity"],
+            **{part: {"sha256": models[part]["sha256"]} for part in ("detector", "embedder")},
+        },
         "data": {**data, "mated_pairs": scores.mated_pairs, "non_mated_pairs": scores.non_mated_pairs},
         "evidence": f"calibrated on {data['name']}: {data['identities']} people, {data['photographs']} photographs, "
         f"{scores.non_mated_pairs} non-mated pairs",

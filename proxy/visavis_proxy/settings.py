@@ -91,8 +91,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     #: Longest that one picture may take in the engine.
     engine_timeout_s: float = Field(8.0, gt=0)
-    #: Requests of one worker inside the engine at once; one more is answered with the contract's busy words.
-    max_in_flight: int = Field(128, ge=1)
+    #: Pictures of one worker inside the engine at once; one more is answered with the contract's busy words. Enough to
+    #: keep two cores or a card busy, and few enough that two cores finish them within half a second.
+    max_in_flight: int = Field(32, ge=1)
 
     fetch: FetchSettings = FetchSettings()
     s3: S3Settings = S3Settings()

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_TRITON_NICENESS = 5
 _PR_SET_CHILD_SUBREAPER = 36
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where POSIX shared memory lives)
@@ -124,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
 
+    # Where cores are short, the proxy must still answer at once, if only that it is busy.
+    os.nice(_TRITON_NICENESS)
     wake_fd = _wake_on_signals()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     triton = _Guarded(options.command, options.log)
