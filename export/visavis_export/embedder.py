@@ -60,8 +60,9 @@ def build_embedder(network: Network, recipe: EmbedderRecipe) -> bytes:
         NetworkUnexpected: the network is not SFace, or its embedding has another length than the recipe says.
     """
     mean, factor, layers, projection = _read(network)
-    if projection.bias.shape != (recipe.dimensions,):
-        raise NetworkUnexpected(f"The embedding has {len(projection.bias)} values, the pack says {recipe.dimensions}.")
+    dimensions = len(projection.bias)
+    if recipe.dimensions not in {None, dimensions}:
+        raise NetworkUnexpected(f"The embedding has {dimensions} values, the pack says {recipe.dimensions}.")
     graph = Graph()
     # Bytes are transposed before they become four times as large. The mean is subtracted before the first
     # convolution, not folded into it: its padding means the mean, not black.
@@ -76,7 +77,7 @@ def build_embedder(network: Network, recipe: EmbedderRecipe) -> bytes:
     return graph.model(
         "face_embedder",
         [("image", TensorProto.UINT8, ["n", FACE, FACE, 3])],
-        [("embedding", TensorProto.FLOAT, ["n", recipe.dimensions])],
+        [("embedding", TensorProto.FLOAT, ["n", dimensions])],
     )
 
 

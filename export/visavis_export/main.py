@@ -66,6 +66,17 @@ def parity(
         _fail(str(error))
 
 
+@app.command()
+def packs(model_repository: RepositoryOption = Path("model_repository")) -> None:
+    """List the packs with licence, dimensions and accuracy, and which one the repository holds."""
+    from visavis_export.listing import show
+
+    try:
+        show(Repository(model_repository))
+    except ExportError as error:
+        _fail(str(error))
+
+
 def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force: bool) -> None:
     from rich.console import Console
 

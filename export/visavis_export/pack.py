@@ -46,8 +46,16 @@ class EmbedderRecipe:
 
     family: str
     weights: str
-    #: Length of the embedding.
-    dimensions: int
+    #: Length of the embedding; None: whatever the network gives.
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """What is known of a pack's accuracy, one line each with its conditions."""
+
+    published: str = "unknown"
+    own: str = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,12 @@ class Pack:
     embedder: EmbedderRecipe
     #: Thresholds that were measured with this pack; the file need not exist.
     operating_points: Path
+    accuracy: Accuracy = Accuracy()
+
+
+def pack_names(folder: Path = PACKS) -> list[str]:
+    """The packs that come along."""
+    return sorted(found.stem for found in folder.glob("*.toml"))
 
 
 def load_pack(name: str, folder: Path = PACKS) -> Pack:
@@ -71,7 +85,7 @@ def load_pack(name: str, folder: Path = PACKS) -> Pack:
         PackInvalid: no such pack, or a key is missing, unknown or of the wrong type.
     """
     path = folder / f"{name}.toml"
-    known = sorted(found.stem for found in folder.glob("*.toml"))
+    known = pack_names(folder)
     if name not in known:
         raise PackInvalid(f"There is no pack {name!r}; known are: {', '.join(known)}.")
     try:
@@ -83,6 +97,7 @@ def load_pack(name: str, folder: Path = PACKS) -> Pack:
             detector=DetectorRecipe(**table["detector"]),
             embedder=EmbedderRecipe(**table["embedder"]),
             operating_points=folder / f"{name}.operating_points.json",
+            accuracy=Accuracy(**table.get("accuracy", {})),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PackInvalid(f"The pack {path.name} cannot be used: {error}.") from error

@@ -1,0 +1,31 @@
+"""The table of packs, for whoever has to choose one."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from visavis_export.pack import load_pack, pack_names
+from visavis_export.record import read_record
+from visavis_export.repository import Repository
+
+
+def show(repository: Repository) -> None:
+    """Print every pack that comes along, and which one the repository holds.
+
+    Raises:
+        ExportError: a pack is malformed, or the repository cannot be read.
+    """
+    held = read_record(repository)
+    table = Table("pack", "licence", "dimensions", "published accuracy", "own accuracy", box=None, padding=(0, 2, 1, 0))
+    for name in pack_names():
+        pack = load_pack(name)
+        dimensions = "the network's" if pack.embedder.dimensions is None else str(pack.embedder.dimensions)
+        named = f"{name} (held)" if held.get("pack") == name else name
+        table.add_row(named, pack.licence, dimensions, pack.accuracy.published, pack.accuracy.own)
+    console = Console(highlight=False)
+    console.print(table)
+    if held:
+        console.print(f"{repository.root} holds {held.get('identity')} ({held.get('licence')}).", soft_wrap=True)
+    else:
+        console.print(f"{repository.root} holds no pack yet.", soft_wrap=True)
