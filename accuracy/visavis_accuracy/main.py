@@ -170,8 +170,10 @@ def recall_command(
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
 ) -> None:
     """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
-    from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
-
+    try:
+        from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
+    except ImportError as error:
+        raise CollectionInvalid("OpenCV is not installed: pip install 'visavis[accuracy]'") from error
     models = _models(model_repository)
     threshold = reference_threshold or _detection_threshold(models)
     reference = OpenCvDetector(reference_model, reference_size, threshold)

@@ -26,10 +26,13 @@ STYLES = (":", "--", "-.", "-")
 
 
 def recall_tables(recall: Recall) -> Iterator[Table]:
-    """A table per kind of scene: counts and shares with Wilson's 95 % intervals."""
+    """A table per kind of scene: counts and shares with Wilson's 95 % intervals.
+
+    ``at``: the scale at which the reference finds most; ``p``: how likely a shortfall against it is mere chance.
+    """
     for kind in Kind:
         table = Table(title=str(kind), box=None, title_justify="left", title_style="bold", padding=(0, 2, 0, 0))
-        for heading in ("", "found", "share (95 %)", "OpenCV", "share (95 %)", "its scale", "p of shortfall"):
+        for heading in ("", "found", "share (95 %)", "OpenCV", "share (95 %)", "at", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in recall.of(kind):
             colour = "[red]" if row in recall.shortfalls else ""
