@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -121,6 +122,26 @@ async def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
         server.start()
         assert await store.claim_nonce("space", "ghi", 60)
         assert await store.take("bucket", 5)
+    finally:
+        await store.close()
+        server.stop()
+
+
+async def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path) -> None:
+    """However many callers share the connections, each learns within the limit that there is no answer."""
+    server = RedisServer(tmp_path)
+    server.start()
+    store = RedisStore(server.url)
+    try:
+        assert await store.take("bucket", 5)
+        with server.hanging():
+            begun = time.monotonic()
+            outcomes = await asyncio.gather(
+                *(store.claim_nonce("space", str(n), 60) for n in range(40)), return_exceptions=True
+            )
+            assert time.monotonic() - begun < 3
+        assert {type(outcome) for outcome in outcomes} == {StateUnavailable}
+        assert await store.claim_nonce("space", "new", 60)
     finally:
         await store.close()
         server.stop()

@@ -13,15 +13,18 @@ from typing import Any, cast
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from visavis_proxy.state.names import encode, nonce_digest
 from visavis_proxy.state.rate import CLOCK_SLACK_US, bucket_of
 from visavis_proxy.state.store import StateUnavailable
 
-_CONNECT_S = 2.0
-#: For an answer, and as long for one of a worker's connections.
-_ANSWER_S = 2.0
+#: How long a caller waits for one of a worker's connections, for a new one, and for an answer. One request waits for
+#: each once at most, so that a server that hangs delays nobody by more than three seconds.
+_TURN_S = 1.0
+_CONNECT_S = 1.0
+_ANSWER_S = 1.0
 _CONNECTIONS = 16
 #: Daily counts outlive their day in every time zone.
 _COUNT_LIFE_S = 3 * 86400
@@ -66,11 +69,12 @@ class RedisStore:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
-            timeout=_ANSWER_S,
+            timeout=_TURN_S,
             socket_connect_timeout=_CONNECT_S,
             socket_timeout=_ANSWER_S,
             health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
+            # Not where time ran out: the caller's patience did too.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._redis = redis.asyncio.Redis.from_pool(pool)
         self._take = self._redis.register_script(_TAKE)
