@@ -7,18 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from visavis_accuracy.calibration import EVIDENCE_PAIRS
 from visavis_accuracy.rates import RATES
 from visavis_accuracy.scores import BINS, PairScores, centres
 from visavis_client.comparison import ComparisonScore
 from visavis_client.operating_points import OperatingPoints
 from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import VENDOR_SCALES
-
-#: Non-mated pairs that must be expected above a threshold before its rate is judged.
-EVIDENCE_PAIRS = 10
 
 
 def allowed_factor(rate: float) -> float | None:
@@ -48,7 +45,7 @@ class PrintedThreshold:
 
     @property
     def allowed(self) -> float | None:
-        """See :func:`allowed_factor`; None too where there are too few pairs to judge."""
+        """See :func:`allowed_factor`; None too where fewer than EVIDENCE_PAIRS pairs are expected."""
         return allowed_factor(self.nominal) if self.expected_pairs >= EVIDENCE_PAIRS else None
 
     @property
@@ -79,7 +76,7 @@ def _decisions(points: OperatingPoints) -> Iterator[tuple[str, float, float, Cal
         for rate in sorted(printed.thresholds, reverse=True):
             yield contract, rate, printed.thresholds[rate], _accepts(scale, printed.thresholds[rate])
     for rate in (rate for rate in RATES if rate <= 1e-2):
-        yield "AWS (cosine)", rate, points.threshold(rate), points.threshold(rate).__le__
+        yield "AWS", rate, points.threshold(rate), points.threshold(rate).__le__
 
 
 def _accepts(scale: ScoreScale, printed: float) -> Callable[[float], bool]:
@@ -101,8 +98,8 @@ def _share_passing(scores: PairScores, kept: list[float], passes: Callable[[floa
 
 def contracts_table(rows: Iterable[PrintedThreshold]) -> Table:
     """For the terminal."""
-    table = Table(title="Printed thresholds and our false match rate at them", box=SIMPLE_HEAD)
-    table.add_column("contract")
+    table = Table(title="Printed thresholds and our false match rate at them", box=None, padding=(0, 2, 0, 0))
+    table.add_column("contract", no_wrap=True)
     for heading in ("FMR", "printed", "cosine", "measured", "factor", "allowed", ""):
         table.add_column(heading, justify="right")
     for row in rows:

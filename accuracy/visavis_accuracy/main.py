@@ -17,7 +17,15 @@ from rich.table import Table
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.evaluation import evaluate, found_only
-from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest, read_directory, read_pairs, sample
+from visavis_accuracy.photographs import (
+    CollectionInvalid,
+    Photograph,
+    at_most_per_person,
+    digest,
+    read_directory,
+    read_pairs,
+    sample,
+)
 from visavis_accuracy.recall import Recall, measure_recall
 from visavis_accuracy.recall_report import recall_tables, write_recall
 from visavis_accuracy.report import facts, terminal_table, write
@@ -37,9 +45,14 @@ Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, hos
 Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
 Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
 Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
+Most = Annotated[
+    int, typer.Option("--at-most", min=0, help="Photographs of each person that count, spread evenly; 0: all of them.")
+]
 Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many photographs.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
 
+#: So that no famous face decides the thresholds.
+MOST_PER_PERSON = 5
 #: Half, equal to and twice the ensemble's own frame.
 REFERENCE_SIZES = [320, 640, 1280]
 
@@ -52,12 +65,13 @@ def evaluate_command(
     pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt: reports its 10-fold accuracy.")] = None,
     drop: Labels = None,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/evaluation"),
+    at_most: Most = 0,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
     models, dropped = _models(model_repository), _dropped(drop)
-    photographs, chosen = read_pairs(pairs, directory) if pairs else (read_directory(directory, dropped=dropped), None)
+    photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, drop, at_most), None)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
     with console.status("comparing all pairs"):
@@ -77,12 +91,13 @@ def calibrate_command(
     drop: Labels = None,
     name: Annotated[str | None, typer.Option(help="What to call the data set; default: the folder's name.")] = None,
     output: Annotated[Path | None, typer.Option(help="Default: operating_points.json in the model repository.")] = None,
+    at_most: Most = MOST_PER_PERSON,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Thresholds per false match rate from your own photographs."""
     models, dropped = _models(model_repository), _dropped(drop)
-    photographs = read_directory(directory, dropped=dropped)
+    photographs = _photographs(directory, drop, at_most)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
         vectors, identities = found_only(photographs, enrolled)
@@ -93,6 +108,7 @@ def calibrate_command(
         "digest": digest(photographs, enrolled.contents),
         "photographs": int(enrolled.found.sum()),
         "identities": len(set(identities.tolist())),
+        "photographs_per_person": at_most or None,
         "dropped": dropped,
     }
     path = output or model_repository / "operating_points.json"
@@ -113,11 +129,12 @@ def splits_command(
     model_repository: Repository = Path("model_repository"),
     drop: Labels = None,
     splits: int = 5,
+    at_most: Most = MOST_PER_PERSON,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
-    photographs = read_directory(directory, dropped=_dropped(drop))
+    photographs = _photographs(directory, drop, at_most)
     enrolled = _enrol(photographs, triton, _models(model_repository), face, no_cache)
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
@@ -134,13 +151,14 @@ def contracts_command(
     drop: Labels = None,
     limit: Limit = None,
     report: Annotated[Path, typer.Option(help="Where contracts.json goes.")] = Path("build/contracts"),
+    at_most: Most = MOST_PER_PERSON,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
     """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
     models = _models(model_repository)
     points = OperatingPoints.load(model_repository / "operating_points.json", ModelIdentity(models["identity"]))
-    photographs = sample(read_directory(directory, dropped=_dropped(drop)), limit)
+    photographs = sample(_photographs(directory, drop, at_most), limit)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
         scores = count_pairs(*found_only(photographs, enrolled))
@@ -219,6 +237,10 @@ def _splits_table(rows: Sequence[Measured]) -> Table:
         cells = (f"{row.split + 1}", f"{row.nominal:.0e}", f"{row.threshold:.4f}", f"{row.false_match_rate:.2e}")
         table.add_row(*cells, f"{row.factor:.2f}", f"{ALLOWED[row.nominal]:g}")
     return table
+
+
+def _photographs(directory: Path, drop: Path | None, at_most: int) -> list[Photograph]:
+    return at_most_per_person(read_directory(directory, dropped=_dropped(drop)), at_most)
 
 
 def _models(repository: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,21 @@ def read_directory(root: Path, *, dropped: Collection[str] = ()) -> list[Photogr
     if len({photograph.identity for photograph in found}) < 2:
         raise CollectionInvalid(f"{root} needs a folder of pictures for each of at least two people")
     return found
+
+
+def at_most_per_person(photographs: Sequence[Photograph], most: int) -> list[Photograph]:
+    """No more than so many photographs of anyone, spread evenly over those there are; 0: all.
+
+    In LFW one man has 530 photographs and a brother there: without this, thresholds are about the two of them.
+    """
+    if most == 0:
+        return list(photographs)
+    kept = []
+    for _, group in itertools.groupby(photographs, key=lambda photograph: photograph.identity):
+        theirs = list(group)
+        step = max(1.0, len(theirs) / most)
+        kept += [theirs[int(place * step)] for place in range(min(most, len(theirs)))]
+    return kept
 
 
 def read_pairs(file: Path, root: Path) -> tuple[list[Photograph], list[Pair]]:

@@ -68,7 +68,7 @@ def test_on_the_pairs_that_were_calibrated_on_rates_are_the_nominal_ones(
         assert row.false_match_rate == false_match_rate_at(scores, points.threshold(row.nominal))
         if row.nominal >= 1e-5:
             assert row.factor == pytest.approx(1, abs=0.05 if row.nominal >= 1e-4 else 0.5)
-            assert row.holds
+        assert row.holds is (True if row.nominal >= 1e-4 else None)  # 29 pairs are too few to judge 1e-5
 
 
 def test_a_threshold_that_does_not_hold_is_told(scores: PairScores, points: OperatingPoints) -> None:
@@ -98,11 +98,11 @@ def test_where_single_pairs_are_not_kept_the_histogram_answers(
     [
         (1e-3, 1.49e-3, 1e6, True),
         (1e-3, 1.51e-3, 1e6, False),
-        (1e-4, 0.68e-4, 1e6, True),
-        (1e-4, 0.66e-4, 1e6, False),
-        (1e-5, 2.9e-5, 1e7, True),
-        (1e-5, 3.1e-5, 1e7, False),
-        (1e-5, 9e-5, 5e5, None),
+        (1e-4, 0.68e-4, 2e6, True),
+        (1e-4, 0.66e-4, 2e6, False),
+        (1e-5, 2.9e-5, 1.1e7, True),
+        (1e-5, 3.1e-5, 1.1e7, False),
+        (1e-5, 9e-5, 9e6, None),
         (1e-6, 9e-6, 1e9, None),
     ],
 )
