@@ -11,7 +11,14 @@ import pytest
 
 from visavis_accuracy.calibration import write_whole
 from visavis_accuracy.evaluation import evaluate
-from visavis_accuracy.photographs import CollectionInvalid, digest, read_directory, read_pairs
+from visavis_accuracy.photographs import (
+    CollectionInvalid,
+    Photograph,
+    at_most_per_person,
+    digest,
+    read_directory,
+    read_pairs,
+)
 from visavis_accuracy.report import as_json, write
 from visavis_accuracy.templates import TemplateCache, enrol
 from visavis_client.errors import EngineBusy
@@ -114,3 +121,11 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write_whole(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["operating_points.json"]
+
+
+def test_no_one_counts_with_more_photographs_than_allowed_and_they_are_spread_evenly(tmp_path: Path) -> None:
+    many = [Photograph(tmp_path / f"{number}.jpg", "Ada") for number in range(100)]
+    one = [Photograph(tmp_path / "b.jpg", "Bob")]
+    kept = at_most_per_person(many + one, 4)
+    assert [photograph.path.name for photograph in kept] == ["0.jpg", "25.jpg", "50.jpg", "75.jpg", "b.jpg"]
+    assert at_most_per_person(many + one, 0) == many + one
