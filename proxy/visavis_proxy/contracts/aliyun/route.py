@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from visavis_proxy.bodies import BodyTooLarge, read_body
 from visavis_proxy.contracts.aliyun import errors
@@ -41,7 +43,7 @@ def router(services: Services) -> APIRouter:
         openapi_extra=OPERATION,
         response_class=Response,
     )
-    routes.add_api_route("/", room.answer, methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    routes.routes.append(Route("/", _OtherMethods(room), include_in_schema=False))
     return routes
 
 
@@ -95,6 +97,17 @@ class _Room:
         await authenticate(call, self._services)
         source, target = check_pictures(call)
         return await self._comparison.similarity(source, target, deadline)
+
+
+class _OtherMethods:
+    """GET, and the gateway's answer to every method but these two."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._room.answer(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 def _refusal(error: Exception) -> Refusal:
