@@ -15,6 +15,7 @@ import sys
 import uvicorn
 
 from visavis_server.guard import die_with_parent
+from visavis_server.http_protocol import BoundedHeadProtocol
 
 APP = "visavis_proxy.app:app_from_environment"
 
@@ -47,7 +48,7 @@ def main() -> None:
         APP,
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeadProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
