@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from fakes import make_services
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from visavis_client.fakes import FakeEngine
@@ -77,6 +77,7 @@ def assert_refused(answer: httpx.Response, room: str, method: str) -> None:
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room])
 @given(method=ANY_METHOD, segments=SEGMENTS)
+@example(method="POST", segments=["\n", "a\nb"])
 @settings(max_examples=60, deadline=None)
 def test_every_unknown_address_is_answered_in_the_rooms_shape(room: str, method: str, segments: list[str]) -> None:
     """Below the first segment of a room nothing is found but in that room's words; elsewhere, in nobody's."""

@@ -33,6 +33,7 @@ from visavis_proxy.contracts.aws.request import obtain_picture, read_question
 from visavis_proxy.contracts.aws.schema import OPERATION, RESPONSES
 from visavis_proxy.faults import log_fault
 from visavis_proxy.observation import note
+from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 from visavis_proxy.state import StateUnavailable
 
@@ -74,7 +75,7 @@ def router(services: Services) -> APIRouter:
         for path in (f"/{endpoint}", f"/{{stage}}/{endpoint}"):
             rooms.routes.append(Route(path, nothing_here, include_in_schema=False))
     for stage in prefixes[1:]:
-        for path in (stage, f"{stage}/{{rest:path}}"):
+        for path in below(stage):
             rooms.routes.append(Route(path, nothing_here, include_in_schema=False))
     return rooms
 

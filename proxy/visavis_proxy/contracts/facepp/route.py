@@ -30,6 +30,7 @@ from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, read_picture
 from visavis_proxy.credentials import Key
 from visavis_proxy.faults import log_fault
 from visavis_proxy.observation import note
+from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def router(services: Services) -> APIRouter:
             openapi_extra=operation,
             response_class=Response,
         )
-    for path in ("/facepp", "/facepp/{rest:path}"):
+    for path in below("/facepp"):
         routes.routes.append(Route(path, _NothingHere(room), include_in_schema=False))
     return routes
 

@@ -42,6 +42,7 @@ from visavis_proxy.contracts.jdcloud.errors import (
 from visavis_proxy.contracts.jdcloud.request import read_question
 from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
 from visavis_proxy.contracts.jdcloud.signature import HttpRequest
+from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 
 PATH: Final = "/jdai/faceCompareV1"
@@ -64,7 +65,7 @@ def router(services: Services) -> APIRouter:
         openapi_extra=OPERATION,
         response_class=Response,
     )
-    for path in ("/jdai", "/jdai/{rest:path}"):
+    for path in below("/jdai"):
         rooms.routes.append(Route(path, _NothingHere(), include_in_schema=False))
     return rooms
 
