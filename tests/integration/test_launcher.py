@@ -19,7 +19,7 @@ from running import ROOT, RunningService, start_service
 
 SHARED_MEMORY = Path("/dev/shm")
 #: What a caller may be told while Triton is away.
-BUSY = {"CONCURRENCY_LIMIT_EXCEEDED", "INTERNAL_ERROR"}
+BUSY = {"CONCURRENCY_LIMIT_EXCEEDED"}
 
 
 def descendants(pid: int) -> set[int]:
