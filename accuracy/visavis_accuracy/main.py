@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import platformdirs
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
@@ -26,35 +25,28 @@ from visavis_accuracy.photographs import (
     read_pairs,
     sample,
 )
-from visavis_accuracy.recall import Recall, measure_recall
-from visavis_accuracy.recall_report import recall_tables, write_recall
+from visavis_accuracy.recall_command import recall_command
 from visavis_accuracy.report import facts, terminal_table, write
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
+from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-console = Console()
 
-Directory = Annotated[Path, typer.Argument(help="A folder per person, as LFW has it.")]
-Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, host:port.")]
-Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
 Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
 Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
 Most = Annotated[
     int, typer.Option("--at-most", min=0, help="Photographs of each person that count, spread evenly; 0: all of them.")
 ]
-Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many photographs.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
 
 #: So that no famous face decides the thresholds.
 MOST_PER_PERSON = 5
-#: Half, equal to and twice the ensemble's own frame.
-REFERENCE_SIZES = [320, 640, 1280]
 
 
 @app.command(name="evaluate")
@@ -70,7 +62,7 @@ def evaluate_command(
     no_cache: NoCache = False,
 ) -> None:
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
-    models, dropped = _models(model_repository), _dropped(drop)
+    models, dropped = read_models(model_repository), _dropped(drop)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, drop, at_most), None)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
@@ -96,7 +88,7 @@ def calibrate_command(
     no_cache: NoCache = False,
 ) -> None:
     """Thresholds per false match rate from your own photographs."""
-    models, dropped = _models(model_repository), _dropped(drop)
+    models, dropped = read_models(model_repository), _dropped(drop)
     photographs = _photographs(directory, drop, at_most)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
@@ -135,7 +127,7 @@ def splits_command(
 ) -> None:
     """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
     photographs = _photographs(directory, drop, at_most)
-    enrolled = _enrol(photographs, triton, _models(model_repository), face, no_cache)
+    enrolled = _enrol(photographs, triton, read_models(model_repository), face, no_cache)
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
     console.print(_splits_table(rows))
@@ -156,7 +148,7 @@ def contracts_command(
     no_cache: NoCache = False,
 ) -> None:
     """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
-    models = _models(model_repository)
+    models = read_models(model_repository)
     points = OperatingPoints.load(model_repository / "operating_points.json", ModelIdentity(models["identity"]))
     photographs = sample(_photographs(directory, drop, at_most), limit)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
@@ -173,60 +165,7 @@ def contracts_command(
         raise typer.Exit(1)
 
 
-@app.command(name="recall")
-def recall_command(
-    directory: Directory,
-    reference_model: Annotated[Path, typer.Option(help="YuNet's original graph, float32, for OpenCV's detector.")],
-    triton: Triton = "127.0.0.1:8001",
-    model_repository: Repository = Path("model_repository"),
-    limit: Limit = 200,
-    seed: Annotated[int, typer.Option(help="Chooses photographs and places.")] = 0,
-    reference_size: Annotated[list[int], typer.Option(help="Scales to try: the longer side.")] = REFERENCE_SIZES,
-    reference_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Detection score; default: that of the loaded YuNet, or 0.9.")
-    ] = None,
-    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
-) -> None:
-    """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
-    try:
-        from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
-    except ImportError as error:
-        raise CollectionInvalid("OpenCV is not installed: pip install 'visavis[accuracy]'") from error
-    models = _models(model_repository)
-    threshold = reference_threshold or _detection_threshold(models)
-    reference = OpenCvDetector(reference_model, reference_size, threshold)
-    photographs = sample(read_directory(directory), limit, seed=seed)
-
-    async def run(progress: Progress) -> Recall:
-        engine = TritonEngine(triton, model=ModelIdentity(models["identity"]), timeout_s=30)
-        task = progress.add_task("photographs", total=len(photographs))
-        try:
-            return await measure_recall(
-                photographs, engine, reference, lambda done: progress.update(task, completed=done), seed=seed
-            )
-        finally:
-            await engine.close()
-
-    with _bar() as bar:
-        recall = asyncio.run(run(bar))
-    if not recall.photographs:
-        raise CollectionInvalid(f"no face was found in any photograph of {directory}")
-    console.print(f"Faces found in scenes of {recall.photographs} photographs", style="bold")
-    for table in recall_tables(recall):
-        console.print(table)
-    about = {"data": directory.name, "seed": seed, "reference_threshold": threshold, "models": models}
-    for path in write_recall(recall, about, report):
-        console.print(f"wrote {path}", highlight=False)
-    for complaint in recall.complaints:
-        console.print(f"[red]{complaint}[/]", highlight=False)
-    if recall.complaints:
-        raise typer.Exit(1)
-
-
-def _detection_threshold(models: dict[str, Any]) -> float:
-    """So that the scale alone makes the difference: YuNet's threshold as loaded, else the one OpenCV comes with."""
-    detector = models["detector"]
-    return float(detector["score_threshold"]) if detector.get("family") == "yunet" else 0.9
+app.command(name="recall")(recall_command)
 
 
 def _splits_table(rows: Sequence[Measured]) -> Table:
@@ -241,14 +180,6 @@ def _splits_table(rows: Sequence[Measured]) -> Table:
 
 def _photographs(directory: Path, drop: Path | None, at_most: int) -> list[Photograph]:
     return at_most_per_person(read_directory(directory, dropped=_dropped(drop)), at_most)
-
-
-def _models(repository: Path) -> dict[str, Any]:
-    path = repository / "models.json"
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise CollectionInvalid(f"{path} cannot be read ({error}); run `visavis export` first") from error
 
 
 def _dropped(file: Path | None) -> dict[str, str]:
@@ -278,14 +209,10 @@ def _enrol(
             await engine.close()
 
     try:
-        with _bar() as bar:
+        with progress_bar() as bar:
             return asyncio.run(run(bar))
     finally:
         cache.close()
-
-
-def _bar() -> Progress:
-    return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console)
 
 
 def faults(error: BaseException) -> Collection[str]:

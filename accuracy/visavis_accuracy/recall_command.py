@@ -1,0 +1,91 @@
+"""``recall``: which faces are found, beside OpenCV's own detector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from visavis_accuracy.photographs import CollectionInvalid, Photograph, read_directory, sample
+from visavis_accuracy.recall import Recall, ReferenceDetector, measure_recall
+from visavis_accuracy.recall_report import recall_tables, write_recall
+from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
+from visavis_client.faces import ModelIdentity
+from visavis_client.triton import TritonEngine
+
+#: Half, equal to and twice the ensemble's own frame.
+REFERENCE_SIZES = [320, 640, 1280]
+#: What FaceDetectorYN comes with.
+OPENCV_THRESHOLD = 0.9
+
+
+def recall_command(
+    directory: Directory,
+    reference_model: Annotated[Path, typer.Option(help="YuNet's original graph, float32, for OpenCV's detector.")],
+    triton: Triton = "127.0.0.1:8001",
+    model_repository: Repository = Path("model_repository"),
+    limit: Limit = 100,
+    seed: Annotated[int, typer.Option(help="Chooses photographs and places.")] = 0,
+    reference_size: Annotated[list[int], typer.Option(min=32, help="Scales: the longer side.")] = REFERENCE_SIZES,
+    reference_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Detection score; default: that of the loaded YuNet, or 0.9.")
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
+) -> None:
+    """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
+    models = read_models(model_repository)
+    threshold = _detection_threshold(models) if reference_threshold is None else reference_threshold
+    reference = _reference(reference_model, reference_size, threshold)
+    photographs = sample(read_directory(directory), limit, seed=seed)
+    recall = _measure(photographs, triton, ModelIdentity(models["identity"]), reference, seed)
+    if not recall.photographs:
+        raise CollectionInvalid(f"no face was found in any photograph of {directory}")
+    about = {"data": directory.name, "seed": seed, "reference_threshold": threshold, "models": models}
+    _show(recall, write_recall(recall, about, report))
+    if recall.complaints:
+        raise typer.Exit(1)
+
+
+def _detection_threshold(models: dict[str, Any]) -> float:
+    """So that the scale alone makes the difference: YuNet's threshold as loaded, else the one OpenCV comes with."""
+    detector = models["detector"]
+    return float(detector["score_threshold"]) if detector.get("family") == "yunet" else OPENCV_THRESHOLD
+
+
+def _reference(model: Path, sizes: Sequence[int], threshold: float) -> ReferenceDetector:
+    try:
+        from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
+    except ImportError as error:
+        raise CollectionInvalid("OpenCV is not installed: pip install 'visavis[accuracy]'") from error
+    return OpenCvDetector(model, sizes, threshold)
+
+
+def _measure(
+    photographs: Sequence[Photograph], triton: str, model: ModelIdentity, reference: ReferenceDetector, seed: int
+) -> Recall:
+    async def run(progress: Progress) -> Recall:
+        engine = TritonEngine(triton, model=model, timeout_s=30)
+        task = progress.add_task("photographs", total=len(photographs))
+        try:
+            return await measure_recall(
+                photographs, engine, reference, lambda done: progress.update(task, completed=done), seed=seed
+            )
+        finally:
+            await engine.close()
+
+    with progress_bar() as bar:
+        return asyncio.run(run(bar))
+
+
+def _show(recall: Recall, written: Sequence[Path]) -> None:
+    console.print(f"Faces found in scenes of {recall.photographs} photographs", style="bold")
+    for table in recall_tables(recall):
+        console.print(table)
+    for path in written:
+        console.print(f"wrote {path}", highlight=False)
+    for complaint in recall.complaints:
+        console.print(f"[red]{complaint}[/]", highlight=False)
