@@ -174,11 +174,18 @@ def _decode_jpeg(data: bytes, header: Header, long_side: float) -> Pixels:
     wanted = int(np.ceil(long_side)) if long_side * 2 <= max(header.width, header.height) else 0
     limits = {"min_width" if wide else "min_height": wanted, "min_factor": 2} if wanted else {}
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", **limits)
-    except ValueError as error:
-        if not any(word in str(error) for word in HARMLESS):
-            raise PictureUnreadable(f"a broken or truncated JPEG: {error}") from error
-        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False, **limits)
+        return _simplejpeg(data, limits, strict=True)
+    except PictureUnreadable as fault:
+        if not any(word in str(fault) for word in HARMLESS):
+            raise
+    return _simplejpeg(data, limits, strict=False)
+
+
+def _simplejpeg(data: bytes, limits: dict[str, int], *, strict: bool) -> Pixels:
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=strict, **limits)
+    except (ValueError, KeyError) as error:
+        raise PictureUnreadable(f"a broken or truncated JPEG: {error}") from error
     return pixels
 
 
