@@ -34,6 +34,11 @@ def build_detector(network: Network, recipe: DetectorRecipe) -> bytes:
     _decode(graph)
     suppress_overlaps(graph, recipe)
     lay_out(graph)
+    return finished(graph)
+
+
+def finished(graph: Graph) -> bytes:
+    """The file, once ``lay_out`` has made its outputs."""
     return graph.model(
         "face_detector",
         [("image", TensorProto.UINT8, ["n", FRAME, FRAME, 3])],

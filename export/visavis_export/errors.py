@@ -17,6 +17,10 @@ class WeightsWrong(ExportError):
     """A file has another digest than the pinned one."""
 
 
+class LicenceNotAccepted(ExportError):
+    """The pack's weights come under terms that its user has not agreed to."""
+
+
 class NetworkUnexpected(ExportError):
     """A network is not built the way its family's recipe expects."""
 

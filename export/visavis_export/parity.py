@@ -30,7 +30,6 @@ from visavis_export.pack import Pack
 from visavis_export.repository import DETECTOR, EMBEDDER, Repository
 from visavis_export.runners import OurDetector, OurEmbedder, Pixels, ReferenceDetector, ReferenceEmbedder
 from visavis_export.verification import Check
-from visavis_export.weights import load_entry
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 _MAX_PIXELS = 200_000_000
@@ -117,10 +116,12 @@ def run(repository: Repository, pack: Pack, source: WeightsSource, directories: 
     """
     console = Console(highlight=False)
     ours = Pipeline(repository)
-    detector_weights = source.fetch(load_entry(pack.detector.weights)).data
-    embedder_weights = source.fetch(load_entry(pack.embedder.weights)).data
-    detector = ReferenceDetector(read_network(detector_weights).serialised(), pack.detector)
-    embedder = ReferenceEmbedder(read_network(embedder_weights).serialised())
+    if (pack.detector.family, pack.embedder.family) != ("yunet", "sface"):
+        raise ExportError(f"OpenCV does not run the networks of the pack {pack.name}; its export verifies them.")
+    _, detector_weights = source.fetch_part(pack, "detector")
+    _, embedder_weights = source.fetch_part(pack, "embedder")
+    detector = ReferenceDetector(read_network(detector_weights.data).serialised(), pack.detector)
+    embedder = ReferenceEmbedder(read_network(embedder_weights.data).serialised())
     outside = 0
     for directory in directories:
         tally = Tally()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from visavis_export.errors import PackInvalid
-from visavis_export.pack import Pack
+from visavis_export.pack import DetectorRecipe, EmbedderRecipe, Pack
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
 from visavis_export.weights import LockEntry, WeightsFile, digest
 
@@ -21,18 +22,22 @@ def identity_of(pack: Pack, embedder: bytes) -> str:
     return f"{pack.name}-{digest(embedder)[:12]}"
 
 
-def recipe_digest(folder: Path = Path(__file__).parent) -> str:
-    """One sha256 over everything that decides how graphs are built: this package's own sources, locks and packs."""
-    total = hashlib.sha256()
+def recipe_digest(pack: Pack, folder: Path = Path(__file__).parent) -> str:
+    """One sha256 over all that decides how graphs are built: this package's sources, locks and packs, and the pack."""
+    total = hashlib.sha256(pack.digest.encode())
     for path in sorted({p for pattern in _SOURCES for p in folder.glob(pattern) if p.is_file()}):
         total.update(f"{path.relative_to(folder)} {digest(path.read_bytes())}\n".encode())
     return total.hexdigest()
 
 
 def describe(
-    pack: Pack, graphs: dict[str, bytes], sources: dict[str, tuple[LockEntry, WeightsFile]], points: bytes | None
+    pack: Pack,
+    graphs: dict[str, bytes],
+    sources: dict[str, tuple[LockEntry, WeightsFile]],
+    points: bytes | None,
+    dimensions: int,
 ) -> bytes:
-    """The content of models.json."""
+    """The content of models.json. ``dimensions`` is the embedding's real length."""
     detector, embedder = pack.detector, pack.embedder
     table = {
         "pack": pack.name,
@@ -41,20 +46,16 @@ def describe(
         "identity": identity_of(pack, graphs[EMBEDDER]),
         "detector": {
             "sha256": digest(graphs[DETECTOR]),
-            "family": detector.family,
-            "score_threshold": detector.score_threshold,
-            "tall_score_threshold": detector.tall_score_threshold,
-            "tall_from": detector.tall_from,
-            "overlap_threshold": detector.overlap_threshold,
+            **_settings(detector),
             "weights": _provenance(*sources[DETECTOR]),
         },
         "embedder": {
             "sha256": digest(graphs[EMBEDDER]),
-            "family": embedder.family,
-            "dimensions": embedder.dimensions,
+            **_settings(embedder),
+            "dimensions": dimensions,
             "weights": _provenance(*sources[EMBEDDER]),
         },
-        "recipe": recipe_digest(),
+        "recipe": recipe_digest(pack),
         "shipped_operating_points": digest(points) if points else None,
     }
     return (json.dumps(table, indent=2) + "\n").encode()
@@ -69,21 +70,31 @@ def read_record(repository: Repository) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def is_current(repository: Repository, pack: Pack, wanted: set[str] | None) -> bool:
+def is_current(repository: Repository, pack: Pack, wanted: Mapping[str, str]) -> bool:
     """Whether the repository holds just what an export would build.
 
-    ``wanted``: sha256 of the weights' files that the user named; None: whichever pinned files it was built from.
+    ``wanted``: sha256 of the files that the user named, for "detector", "embedder"; a pinned file may be any of its
+    entry's.
     """
     table = read_record(repository)
     try:
-        graphs = {DETECTOR: table["detector"]["sha256"], EMBEDDER: table["embedder"]["sha256"]}
-        built_from = {table[part]["weights"]["sha256"] for part in ("detector", "embedder")}
+        built_from = {part: table[part]["weights"]["sha256"] for part in ("detector", "embedder")}
         said = (table["pack"], table["recipe"])
     except (KeyError, TypeError):
         return False
-    if said != (pack.name, recipe_digest()) or (wanted is not None and built_from != wanted):
+    if said != (pack.name, recipe_digest(pack)) or any(built_from[part] != sha256 for part, sha256 in wanted.items()):
         return False
     if table.get("shipped_operating_points") and not (repository.root / POINTS).is_file():
+        return False
+    return is_whole(repository)
+
+
+def is_whole(repository: Repository) -> bool:
+    """Whether the graphs that models.json tells of lie there."""
+    table = read_record(repository)
+    try:
+        graphs = {DETECTOR: table["detector"]["sha256"], EMBEDDER: table["embedder"]["sha256"]}
+    except (KeyError, TypeError):
         return False
     return all(repository.digest(name) == expected for name, expected in graphs.items())
 
@@ -123,6 +134,10 @@ def _calibrated_for(points: bytes) -> str | None:
         return str(json.loads(points)["models"]["identity"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _settings(recipe: DetectorRecipe | EmbedderRecipe) -> dict[str, Any]:
+    return {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "weights"}
 
 
 def _provenance(entry: LockEntry, file: WeightsFile) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ class OurDetector:
     """The graph `face_detector`."""
 
     def __init__(self, graph: bytes) -> None:
-        self._session = _session(graph)
+        self._session = session_of(graph)
 
     def detect(self, frames: Pixels) -> list[Faces]:
         """Faces of each frame of uint8 (n, 640, 640, 3) RGB, in one execution."""
@@ -32,7 +32,7 @@ class OurEmbedder:
     """The graph `face_embedder`."""
 
     def __init__(self, graph: bytes) -> None:
-        self._session = _session(graph)
+        self._session = session_of(graph)
 
     def embed(self, faces: Pixels) -> Floats:
         """Raw embeddings float32 (n, d) of uint8 (n, 112, 112, 3) RGB."""
@@ -58,10 +58,7 @@ class ReferenceDetector:
         """Its best 32 faces in uint8 (640, 640, 3) RGB that score as much as their height demands."""
         _, rows = self._detector.detect(np.ascontiguousarray(frame[:, :, ::-1]))
         table: Floats = np.empty((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
-        recipe = self._recipe
-        ramp = recipe.score_threshold - recipe.score_fall * (table[:, 3] / FRAME - recipe.tall_from)
-        demand = np.clip(ramp, recipe.tall_score_threshold, recipe.score_threshold)
-        table = table[table[:, 14] > demand][:MAX_FACES]
+        table = table[table[:, 14] > demanded(self._recipe, table[:, 3])][:MAX_FACES]
         return Faces(table[:, :4], table[:, 4:14].reshape(-1, 5, 2), table[:, 14])
 
 
@@ -83,7 +80,14 @@ class ReferenceEmbedder:
         return np.array(self._recogniser.feature(np.ascontiguousarray(face[:, :, ::-1])), np.float32).reshape(-1)
 
 
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
+def demanded(recipe: DetectorRecipe, heights: Floats) -> Floats:
+    """The score that faces of these heights, pixels of the frame, must exceed."""
+    ramp = recipe.score_threshold - recipe.score_fall * (heights / FRAME - recipe.tall_from)
+    return np.clip(ramp, recipe.tall_score_threshold, recipe.score_threshold)
+
+
+def session_of(graph: bytes) -> onnxruntime.InferenceSession:
+    """The graph in onnxruntime, on the CPU, silent but for errors."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

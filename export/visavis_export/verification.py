@@ -83,7 +83,7 @@ def check_detector(graph: bytes, network: Network, recipe: DetectorRecipe) -> li
     loose_recipe = replace(recipe, score_threshold=_LOOSE_THRESHOLD, tall_score_threshold=_LOOSE_THRESHOLD)
     loose, _ = _follow(build_detector(network, loose_recipe), original, loose_recipe, frames)
     batch = OurDetector(graph).detect(np.resize(frames, (_BATCH, *frames.shape[1:])))
-    apart = max(_distance(batch[row], single[row % len(single)]) for row in range(_BATCH))
+    furthest = max(apart(batch[row], single[row % len(single)]) for row in range(_BATCH))
     return [
         Check("detector, faces compared", strict.faces, 1, at_least=True),
         Check("detector, faces missed or added against FaceDetectorYN", strict.missed + strict.extra, 0),
@@ -95,7 +95,7 @@ def check_detector(graph: bytes, network: Network, recipe: DetectorRecipe) -> li
             (loose.missed + loose.extra) / max(loose.faces, 1),
             0.02,
         ),
-        Check("detector, batch of 16 against single, pixels", apart, 0.01),
+        Check("detector, batch of 16 against single, pixels", furthest, 0.01),
     ]
 
 
@@ -127,7 +127,8 @@ def _follow(
     return Agreement.over(compare(reference.detect(f), mine) for f, mine in zip(frames, found, strict=True)), found
 
 
-def _distance(one: Faces, other: Faces) -> float:
+def apart(one: Faces, other: Faces) -> float:
+    """The furthest that a corner, a side or a landmark lies from its like, pixels; infinite for unequal counts."""
     if len(one) != len(other):
         return float("inf")
     return float(

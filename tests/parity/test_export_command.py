@@ -141,5 +141,5 @@ def test_a_users_own_thresholds_stay(copy: Repository, export: Command) -> None:
 
 def test_an_unknown_pack_is_one_sentence(export: Command, tmp_path: Path) -> None:
     done = export(tmp_path / "models", "--pack", "nobody")
-    assert (done.returncode, done.stderr) == (1, "error: There is no pack 'nobody'; known are: opencv.\n")
+    assert (done.returncode, done.stderr) == (1, "error: There is no pack 'nobody'; known are: insightface, opencv.\n")
     assert not (tmp_path / "models").exists()

@@ -123,5 +123,5 @@ def test_every_pack_that_ships_names_pinned_weights() -> None:
 
 
 def test_an_unknown_pack_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(PackInvalid, match=r"no pack '\.\./secret'; known are: opencv"):
+    with pytest.raises(PackInvalid, match=r"no pack '\.\./secret'; known are: insightface, opencv"):
         load_pack("../secret")
