@@ -186,7 +186,10 @@ def _folded(node: NodeProto, constants: dict[str, Array], shapes: dict[str, tupl
     initializers = [numpy_helper.from_array(constants[name], name) for name in sorted(set(node.input)) if name]
     graph = helper.make_graph([node], "constant", [], ends, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
-    (value,) = ReferenceEvaluator(model).run(None, {})
+    try:
+        (value,) = ReferenceEvaluator(model).run(None, {})
+    except (NotImplementedError, RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise NetworkUnexpected(f"The network's {node.op_type} of constants cannot be worked out.") from error
     constants[node.output[0]] = np.asarray(value)
     return True
 
@@ -217,10 +220,8 @@ def _freed(
         ratios = np.array(shapes[output], np.float32) / np.array(shape, np.float32)
         inputs = [inputs[0], "", constant("scales", ratios)]
     elif node.op_type in {"Squeeze", "Unsqueeze"}:
-        axes = settings.pop("axes", None) or (constants.get(inputs[1]) if len(inputs) > 1 else None)
-        if axes is None:
-            axes = [axis for axis, length in enumerate(shape) if axis and length == 1]
-        inputs = [inputs[0], constant("axes", np.array(axes, np.int64))]
+        if "axes" in settings:
+            inputs.append(constant("axes", np.array(settings.pop("axes"), np.int64)))
     elif node.op_type == "Clip" and settings:
         limits = (settings.pop("min", np.finfo(np.float32).min), settings.pop("max", np.finfo(np.float32).max))
         inputs += [constant(name, np.float32(limit)) for name, limit in zip(("min", "max"), limits, strict=True)]

@@ -47,9 +47,12 @@ class DetectorRecipe:
     close_up_from: float = 1.0
 
     def __post_init__(self) -> None:
-        fields = ("score_threshold", "tall_score_threshold", "tall_from", "overlap_threshold")
-        if not all(0 < getattr(self, field) < 1 for field in fields):
-            raise PackInvalid(f"A detector's {', '.join(fields)} lie between 0 and 1.")
+        names = ("score_threshold", "tall_score_threshold", "tall_from", "overlap_threshold")
+        if not all(0 < getattr(self, name) < 1 for name in names):
+            raise PackInvalid(f"A detector's {', '.join(names)} lie between 0 and 1.")
+        if not 0 <= self.close_up_from <= 1:
+            raise PackInvalid("A detector's close_up_from lies between 0 and 1.")
+        _check_pixels(self.mean, self.deviation)
         if self.tall_score_threshold > self.score_threshold:
             raise PackInvalid("A detector's tall_score_threshold is at most its score_threshold.")
 
@@ -69,6 +72,14 @@ class EmbedderRecipe:
     dimensions: int | None = None
     mean: float = 0.0
     deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.mean, self.deviation)
+
+
+def _check_pixels(mean: float, deviation: float) -> None:
+    if not (0 <= mean <= 255 and 0 < deviation <= 255):
+        raise PackInvalid("A mean lies between 0 and 255, a deviation above 0 and up to 255.")
 
 
 @dataclass(frozen=True, slots=True)
