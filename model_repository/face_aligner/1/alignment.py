@@ -18,6 +18,8 @@ SIZE = 112
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
+#: OpenCV warps no picture with a longer side.
+WARP_LIMIT = 32_000
 _CENTRE = TEMPLATE.mean(axis=0)
 _TARGET = (TEMPLATE - _CENTRE) @ np.array([1, 1j])
 
@@ -51,8 +53,8 @@ def align(picture: Pixels, transform: Transform, size: int = SIZE) -> Pixels:
     """
     factor = int(1.0 / max(scale_of(transform), 1e-6) / (size / SIZE))
     matrix = transform * (size / SIZE)
-    if factor >= 2:
-        picture, matrix = _shrink(picture, matrix, size, factor)
+    if factor >= 2 or max(picture.shape[:2]) > WARP_LIMIT:
+        picture, matrix = _shrink(picture, matrix, size, max(factor, 1))
     return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 

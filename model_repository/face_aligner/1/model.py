@@ -30,14 +30,26 @@ class TritonPythonModel:
         """One thread: the instances share the cores."""
         cv2.setNumThreads(1)
         self.decoding = _decoding()
+        # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
+        self.faults = {
+            self.decoding.PictureUnreadable: "picture_unreadable",
+            MemoryError: "picture_too_large",
+            cv2.error: "picture_unreadable",
+        }
 
     def execute(self, requests):
         """Each request has its own answer."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
+        if request.is_cancelled():
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
-        tensors = self._align(given)
+        try:
+            tensors = self._align(given)
+        except tuple(self.faults) as fault:
+            message = f"{self.faults[type(fault)]}: {fault}"
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
 
     def _align(self, given):

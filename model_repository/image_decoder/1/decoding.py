@@ -8,7 +8,9 @@ quarter of the pixels costs a quarter of the work); whoever needs more detail ca
 from __future__ import annotations
 
 import io
+import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -23,8 +25,12 @@ Pixels = npt.NDArray[np.uint8]
 FRAME = 640
 #: Read by Pillow, beside JPEG. A list of its own, so that a file cannot choose an obscure parser.
 FORMATS = ("PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
-#: A JPEG whose only fault is one of these is whole all the same.
-HARMLESS = ("extraneous bytes", "Invalid SOS parameters")
+#: A JPEG whose only fault is a few bytes too many before its end is whole all the same; cameras write such files.
+HARMLESS = re.compile(r"Corrupt JPEG data: (\d{1,2}) extraneous bytes before marker 0xd9|Invalid SOS parameters")
+#: A progressive JPEG has about ten scans; each costs a pass over all of its pixels, however few bytes it has.
+MOST_SCANS = 100
+#: Non-JPEG pictures are decoded whole and may take several times their size on the way.
+WHOLE_SHARE = 2
 EXIF_ORIENTATION = 0x0112
 
 Image.MAX_IMAGE_PIXELS = None  # read_header has its own limit, before anything is decoded
@@ -73,12 +79,15 @@ def read_header(data: bytes, max_pixels: int) -> Header:
             height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         except (ValueError, KeyError) as error:
             raise PictureUnreadable("a JPEG with a broken header") from error
-        # Only files with EXIF pay for reading it.
-        orientation = _orientation(data, ("JPEG",)) if b"Exif\x00\x00" in data[:65536] else 1
-        header = Header(True, width, height, orientation, colour not in {"CMYK", "YCCK"})
+        if data.count(b"\xff\xda") > MOST_SCANS:
+            raise PictureUnreadable(f"a JPEG of more than {MOST_SCANS} scans")
+        header = Header(True, width, height, _jpeg_orientation(data), colour not in {"CMYK", "YCCK"})
     else:
+        max_pixels //= WHOLE_SHARE
         with _open(data, FORMATS) as picture:
-            header = Header(False, *picture.size, _read_orientation(picture))
+            # Pillow turns a TIFF by itself.
+            orientation = 1 if picture.format == "TIFF" else _orientation(picture.getexif)
+            header = Header(False, *picture.size, orientation)
     if header.width < 1 or header.height < 1:
         raise PictureUnreadable("a picture without pixels")
     if header.width * header.height > max_pixels:
@@ -87,7 +96,7 @@ def read_header(data: bytes, max_pixels: int) -> Header:
 
 
 def decode(data: bytes, header: Header, long_side: float) -> Pixels:
-    """uint8 (h, w, 3) RGB, upright; a JPEG perhaps reduced, its longer side then still ``long_side`` or more.
+    """uint8 (h, w, 3) RGB, upright; perhaps reduced, its longer side then still ``long_side`` or more.
 
     Raises:
         PictureUnreadable: broken or truncated.
@@ -96,7 +105,7 @@ def decode(data: bytes, header: Header, long_side: float) -> Pixels:
         pixels = _decode_jpeg(data, header, long_side)
     else:
         with _open(data, ("JPEG",) if header.is_jpeg else FORMATS) as picture:
-            pixels = _rgb(picture)
+            pixels = _reduced(_rgb(picture), long_side)
     return turn_upright(pixels, header.orientation)
 
 
@@ -176,7 +185,7 @@ def _decode_jpeg(data: bytes, header: Header, long_side: float) -> Pixels:
     try:
         return _simplejpeg(data, limits, strict=True)
     except PictureUnreadable as fault:
-        if not any(word in str(fault) for word in HARMLESS):
+        if not HARMLESS.search(str(fault)):
             raise
     return _simplejpeg(data, limits, strict=False)
 
@@ -200,20 +209,36 @@ def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
         raise PictureUnreadable(f"a broken header: {error}") from error
 
 
-def _orientation(data: bytes, formats: tuple[str, ...]) -> int:
-    try:
-        with _open(data, formats) as picture:
-            return _read_orientation(picture)
-    except PictureUnreadable:
-        return 1  # EXIF that nobody can read turns nothing; the pixels have their own check
+def _jpeg_orientation(data: bytes) -> int:
+    """From the EXIF segment alone, which stands at the beginning: other segments may be many and large."""
+    at = data.find(b"Exif\x00\x00", 0, 65536)
+    if at < 0:
+        return 1
+    exif = Image.Exif()
+
+    def read() -> Image.Exif:
+        exif.load(data[at : at + 65536])
+        return exif
+
+    return _orientation(read)
 
 
-def _read_orientation(picture: Image.Image) -> int:
+def _orientation(read: Callable[[], Image.Exif]) -> int:
+    """1 where EXIF says nothing that can be read: the pixels have their own check."""
     try:
-        found = picture.getexif().get(EXIF_ORIENTATION, 1)
+        found = read().get(EXIF_ORIENTATION, 1)
     except Exception:
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _reduced(pixels: Pixels, long_side: float) -> Pixels:
+    """Averaged over whole blocks while the longer side stays at least ``long_side``: less to hand on."""
+    factor = int(max(pixels.shape[:2]) / max(long_side, 1.0))
+    if factor < 2:
+        return pixels
+    size = (max(1, pixels.shape[1] // factor), max(1, pixels.shape[0] // factor))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def _rgb(picture: Image.Image) -> Pixels:

@@ -11,10 +11,13 @@ import triton_python_backend_utils as pb_utils
 sys.path.insert(0, str(Path(__file__).parent))
 import decoding
 
+#: The word that the client knows a fault of the picture by (docs/architecture.md).
 FAULTS = {
     decoding.PictureUnreadable: "picture_unreadable",
     decoding.PictureTooLarge: "picture_too_large",
     decoding.RegionInvalid: "region_invalid",
+    MemoryError: "picture_too_large",
+    cv2.error: "picture_unreadable",
 }
 
 
@@ -32,6 +35,8 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
+        if request.is_cancelled():  # nobody waits for it: a queue of such is gone at once
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
         region = pb_utils.get_input_tensor_by_name(request, "region").as_numpy()
         try:

@@ -66,8 +66,8 @@ def test_the_graph_has_the_configurations_tensors(model: str) -> None:
             assert onnx.TensorProto.DataType.Name(kind.elem_type) == kinds[DataType.Name(row.data_type)]
             sides = [side.dim_value or -1 for side in kind.shape.dim]
             assert sides[0] == -1
-            assert len(sides) == len(row.dims) + 1
-            assert all(wanted in (-1, side) for wanted, side in zip(row.dims, sides[1:], strict=True))
+            # To the letter, -1 too: NVIDIA's onnxruntime backend refuses an output that is configured more freely.
+            assert sides[1:] == list(row.dims)
 
 
 def test_the_architecture_page_names_every_model_and_tensor() -> None:
