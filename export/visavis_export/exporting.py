@@ -41,7 +41,7 @@ class WeightsSource:
         """The weights of a pack's "detector" or "embedder", and what is known of them."""
         weights = pack.recipe(part).weights
         if isinstance(weights, OwnWeights):
-            return read_own(weights, part, pack.licence, self.folder)
+            return read_own(weights, part, pack.licence, self.folder, self.cache)
         entry = load_entry(weights)
         return entry, self.fetch(entry)
 

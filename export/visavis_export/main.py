@@ -176,13 +176,11 @@ def _source(weights_dir: Path | None) -> WeightsSource:
 
 def _named(pack: Pack, weights_dir: Path | None) -> dict[str, str]:
     """sha256 of the files that the user named, for "detector" and "embedder"; "" for one that is missing."""
-    from visavis_export.own_weights import read_own
-
     found: dict[str, str] = {}
     for part in ("detector", "embedder"):
         weights = pack.recipe(part).weights
         if isinstance(weights, OwnWeights):
-            found[part] = read_own(weights, part, pack.licence, weights_dir)[1].file.sha256
+            found[part] = weights.sha256 or _source(weights_dir).fetch_part(pack, part)[1].file.sha256
         elif weights_dir is not None:
             present = [weights_dir / file.name for file in load_entry(weights).files]
             present = [path for path in present if path.is_file()]

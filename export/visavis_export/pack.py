@@ -12,18 +12,26 @@ from typing import Any
 from visavis_export.errors import PackInvalid
 
 PACKS = Path(__file__).with_name("packs")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A pack's name begins the identity of every template made with it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnWeights:
-    """An ONNX file that the user has: at ``path``, or in a folder under a name that fits one of the patterns."""
+    """An ONNX file of the user's: at ``path``, in a folder under a name that fits a pattern, or at ``url``."""
 
     names: tuple[str, ...] = ()
     path: Path | None = None
     #: Hexadecimal; None: any file will do.
     sha256: str | None = None
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise PackInvalid("A sha256 is 64 hexadecimal digits in small letters.")
+        if self.url is not None and (self.sha256 is None or not self.url.startswith(("https://", "http://"))):
+            raise PackInvalid("A url begins with https:// or http://, and a sha256 stands beside it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +197,12 @@ def _read(path: Path, taken: set[str]) -> Pack:
 
 
 def _with_weights(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A part's table with its three keys about the user's own file made one; a relative path is the TOML file's."""
-    own = {key: table[key] for key in ("file", "names", "sha256") if key in table}
+    """A part's table with its keys about the user's own file made one; a relative path is the TOML file's."""
+    own = {key: table[key] for key in ("file", "names", "sha256", "url") if key in table}
     rest = {key: value for key, value in table.items() if key not in own}
     if not own:
         return rest
     if "weights" in rest:
         raise ValueError("weights are pinned, or a file of one's own, not both")
     path = folder / own["file"] if "file" in own else None
-    return {**rest, "weights": OwnWeights(tuple(own.get("names", ())), path, own.get("sha256"))}
+    return {**rest, "weights": OwnWeights(tuple(own.get("names", ())), path, own.get("sha256"), own.get("url"))}
