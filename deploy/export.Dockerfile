@@ -6,6 +6,8 @@ RUN python -m pip install --no-cache-dir --require-hashes --requirement /tmp/exp
 COPY export/visavis_export /app/visavis_export
 COPY model_repository /app/model_repository
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# The user below has no home to keep downloaded weights in.
+ENV XDG_CACHE_HOME=/tmp/cache
 # A new volume takes this folder's owner.
 RUN install --directory --owner 10001 --group 10001 /models
 USER 10001:10001

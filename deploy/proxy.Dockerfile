@@ -7,7 +7,8 @@ COPY client/visavis_client /app/visavis_client
 COPY proxy/visavis_proxy /app/visavis_proxy
 COPY server/visavis_server /app/visavis_server
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-# Keys and, without Redis, templates: for this user's eyes alone.
+# Keys and, without Redis, templates: for this user's eyes alone; it has no home to keep them in.
+ENV VISAVIS_DATA_DIR=/data
 RUN install --directory --owner 10001 --group 10001 --mode 0700 /data
 USER 10001:10001
 EXPOSE 8080

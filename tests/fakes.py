@@ -66,6 +66,9 @@ class FakeState:
         found = [self._values.get(key) for key in keys]
         return [entry[1] if entry and entry[0] > self._clock() else None for entry in found]
 
+    async def start(self) -> None:
+        pass
+
     async def purge(self, *, expired_only: bool) -> int:
         gone = [k for k, (until, _) in self._values.items() if not expired_only or until <= self._clock()]
         for key in gone:

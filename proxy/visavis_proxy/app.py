@@ -44,13 +44,13 @@ class ModelsInvalid(Exception):
 
 
 def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = ROOMS) -> FastAPI:
-    """Wire the rooms to what they work with; the app closes the services when it ends."""
+    """Wire the rooms to what they work with; the app starts and closes the services."""
     metrics = Metrics()
     services = dataclasses.replace(services, engine=MeasuredEngine(services.engine, metrics))
     app = FastAPI(
         title="Vis-à-vis",
         summary="Face comparison behind four vendors' documented APIs",
-        lifespan=_closing(services),
+        lifespan=_lifespan(services),
         redirect_slashes=False,
         # Both pages load their scripts from elsewhere.
         docs_url=None,
@@ -66,12 +66,13 @@ def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = RO
     return app
 
 
-def _closing(services: Services) -> Callable[[FastAPI], Any]:
+def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for service in (services.state, services.fetcher, services.engine):
                 stack.push_async_callback(service.close)
+            await services.state.start()
             yield
 
     return lifespan

@@ -136,6 +136,9 @@ class RedisStore:
                 gone += await self._redis.unlink(*batch)
         return gone
 
+    async def start(self) -> None:
+        """See StateStore; Redis needs nobody for it."""
+
     async def close(self) -> None:
         """See StateStore."""
         await self._redis.aclose()

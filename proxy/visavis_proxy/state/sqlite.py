@@ -75,6 +75,8 @@ class SqliteStore:
         self._clock = clock
         self._log = path.with_name(path.name + "-wal")
         self._sweeper: asyncio.Task[None] | None = None
+        #: Whether the log may hold values that were deleted; what an earlier run left there is not known.
+        self._deleted_in_log = True
         try:
             set_up(path)
             self._quick = connect(path, busy_s=0.0)
@@ -129,6 +131,11 @@ class SqliteStore:
         """See StateStore."""
         return await self._in_thread(partial(_purge, self._now_us() if expired_only else None))
 
+    async def start(self) -> None:
+        """See StateStore."""
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep_forever())
+
     async def close(self) -> None:
         """See StateStore."""
         if self._sweeper is not None:
@@ -139,8 +146,6 @@ class SqliteStore:
         self._thread.shutdown(wait=False)
 
     async def _do(self, operation: Callable[[sqlite3.Connection], Result]) -> Result:
-        if self._sweeper is None:
-            self._sweeper = asyncio.create_task(self._sweep_forever())
         try:
             return operation(self._quick)
         except sqlite3.Error as error:
@@ -160,17 +165,23 @@ class SqliteStore:
     async def _sweep_forever(self) -> None:
         """Delete what expired, in slices between which others have their turn."""
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
             with suppress(StateUnavailable):  # said to the next caller
                 for table in TABLES:
-                    while await self._in_thread(partial(_sweep, table, self._now_us())):
-                        pass
+                    await self._sweep_table(table)
                 await self._in_thread(self._shorten_log)
+            await asyncio.sleep(_SWEEP_EVERY_S)
+
+    async def _sweep_table(self, table: str) -> None:
+        gone = _SWEEP_ROWS
+        while gone == _SWEEP_ROWS:
+            gone = await self._in_thread(partial(_sweep, table, self._now_us()))
+            self._deleted_in_log |= table == "kept" and gone > 0
 
     def _shorten_log(self, database: sqlite3.Connection) -> None:
         with suppress(FileNotFoundError):
-            if self._log.stat().st_size > _LOG_BYTES:
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if self._deleted_in_log or self._log.stat().st_size > _LOG_BYTES:
+                # A reader or writer in its way is rare: the next sweep tries again.
+                self._deleted_in_log = not _empty_log(database)
 
     def _now_us(self) -> int:
         return round(self._clock() * 1e6)
@@ -204,15 +215,20 @@ def _purge(expired_by_us: int | None, database: sqlite3.Connection) -> int:
     else:
         gone = database.execute("DELETE FROM kept WHERE until <= ?", (expired_by_us,)).rowcount
     # What is deleted is overwritten in the file (secure_delete); this does the same to the log.
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    _empty_log(database)
     return gone
 
 
-def _sweep(table: str, now_us: int, database: sqlite3.Connection) -> bool:
-    """Delete a slice of expired rows; whether there may be more."""
+def _empty_log(database: sqlite3.Connection) -> bool:
+    """Carry the log into the file and cut it to nothing; False where somebody was in the way."""
+    (busy, _, _) = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _sweep(table: str, now_us: int, database: sqlite3.Connection) -> int:
+    """Delete a slice of expired rows; how many went."""
     expired = f"SELECT id FROM {table} WHERE until <= ? LIMIT {_SWEEP_ROWS}"  # noqa: S608 (names of ours)
-    gone = database.execute(f"DELETE FROM {table} WHERE id IN ({expired})", (now_us,)).rowcount  # noqa: S608
-    return gone == _SWEEP_ROWS
+    return database.execute(f"DELETE FROM {table} WHERE id IN ({expired})", (now_us,)).rowcount  # noqa: S608
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

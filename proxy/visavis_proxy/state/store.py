@@ -41,6 +41,10 @@ class StateStore(Protocol):
         """Delete kept values, all or the expired; how many went."""
         ...
 
+    async def start(self) -> None:
+        """Begin to delete what expires, also while nobody calls; who serves calls it once, before the first request."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

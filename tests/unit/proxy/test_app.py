@@ -182,13 +182,17 @@ def test_an_unread_body_closes_the_connection() -> None:
     assert "connection" not in ask(app_of(well), "POST", "/room").headers
 
 
-def test_the_app_closes_what_it_was_given() -> None:
-    """Engine, fetcher and state are closed when the app ends."""
+def test_the_app_starts_and_closes_what_it_was_given() -> None:
+    """The state is started with the app; engine, fetcher and state are closed when the app ends."""
+    started: list[str] = []
     closed: list[str] = []
 
     class Closing:
         def __init__(self, name: str) -> None:
             self._name = name
+
+        async def start(self) -> None:
+            started.append(self._name)
 
         async def close(self) -> None:
             closed.append(self._name)
@@ -200,7 +204,7 @@ def test_the_app_closes_what_it_was_given() -> None:
 
     async def live() -> None:
         async with app.router.lifespan_context(app):
-            assert not closed
+            assert (started, closed) == (["state"], [])
 
     asyncio.run(live())
     assert sorted(closed) == ["engine", "fetcher", "state"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import os
 import re
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -13,9 +16,14 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from fakes import FakeState
 from pydantic import BaseModel
 
-from visavis_proxy.settings import Settings
+from visavis_client.fakes import FAKE_MODEL
+from visavis_proxy.face_tokens import open_face_tokens
+from visavis_proxy.fetch import open_fetcher
+from visavis_proxy.sealing import new_key, open_sealer
+from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_server.installation import TritonInstallation
 from visavis_server.main import app
 
@@ -23,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*.Dockerfile"))
+KEY = "VISAVIS_STATE__ENCRYPTION_KEY"
 #: Where the Python models' imports come from.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "simplejpeg": "simplejpeg"}
 
@@ -62,6 +71,33 @@ def triton_flags() -> dict[str, str]:
     program, *flags = SERVICES["triton"]["command"]
     assert program == "tritonserver"
     return dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
+
+
+def image_environment(dockerfile: str) -> dict[str, str]:
+    """What ENV says, with the home that Docker gives to a user who is in no passwd."""
+    lines = instructions(ROOT / "deploy" / dockerfile, "ENV")
+    return {"HOME": "/", **dict(word.split("=", 1) for line in lines for word in shlex.split(line))}
+
+
+def printed_by(code: str, environment: dict[str, str]) -> Path:
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], **{k: v for k, v in environment.items() if k != "PYTHONPATH"}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(run.stdout.strip())
+
+
+def proxy_environment(given: dict[str, str]) -> dict[str, str]:
+    """The proxy's variables as docker-compose hands them on; KeyError where it would ask for one of the operator's."""
+
+    def value_of(match: re.Match[str]) -> str:
+        return given[match[1]]
+
+    environment: dict[str, str] = SERVICES["proxy"]["environment"]
+    return {name: re.sub(r"\$\{(\w+):\?[^}]+\}", value_of, value) for name, value in environment.items()}
 
 
 def mounts(service: str) -> dict[str, str]:
@@ -127,7 +163,7 @@ class TestProxy:
         assert not settings_name("VISAVIS_STATE__URI")
 
     def test_its_settings_are_accepted_and_point_to_the_other_services(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in SERVICES["proxy"]["environment"].items():
+        for name, value in proxy_environment({KEY: new_key()}).items():
             monkeypatch.setenv(name, value)
         settings = Settings()
         assert settings.triton == f"triton:{triton_flags()['grpc-port']}"
@@ -136,6 +172,29 @@ class TestProxy:
         assert settings.state.url is not None
         assert settings.state.url.get_secret_value().startswith("redis://redis:")
         assert not settings.on_loopback
+
+    def test_what_it_opens_at_its_start_opens(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in proxy_environment({KEY: new_key()}).items():
+            monkeypatch.setenv(name, value)
+        settings = read_settings()
+        assert open_sealer(settings)
+        assert open_face_tokens(settings, FakeState(), FAKE_MODEL)
+        asyncio.run(open_fetcher(settings).close())
+
+    def test_it_would_not_start_without_the_key_that_docker_compose_demands(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(KeyError, match=KEY):
+            proxy_environment({})
+        for name, value in proxy_environment({KEY: new_key()}).items():
+            if name != KEY:
+                monkeypatch.setenv(name, value)
+        with pytest.raises(SettingsInvalid, match=KEY):
+            open_sealer(read_settings())
+
+    def test_its_data_has_a_place_where_no_variable_is_given(self) -> None:
+        code = "from visavis_proxy.settings import Settings; print(Settings().data_directory)"
+        assert printed_by(code, image_environment("proxy.Dockerfile")) == Path(mounts("proxy")["data"])
 
     def test_its_port_is_one_and_the_same_everywhere(self) -> None:
         proxy = SERVICES["proxy"]
@@ -174,8 +233,19 @@ class TestExport:
         )
         assert "--model-repository" in run.stdout
 
+    def test_it_keeps_weights_where_a_user_without_a_home_may_write(self) -> None:
+        code = "from visavis_export.main import _source; print(_source(None).cache)"
+        assert printed_by(code, image_environment("export.Dockerfile")).is_relative_to("/tmp")
+
     def test_triton_waits_for_it(self) -> None:
         assert SERVICES["triton"]["depends_on"] == {"export": {"condition": "service_completed_successfully"}}
+
+
+class TestRedis:
+    def test_what_it_holds_outlives_a_restart(self) -> None:
+        command = SERVICES["redis"]["command"]
+        assert command[command.index("--appendonly") + 1] == "yes"
+        assert mounts("redis") == {"state": "/data"}
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)

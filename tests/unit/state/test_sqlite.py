@@ -47,6 +47,18 @@ async def store(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     await opened.close()
 
 
+def in_files(text: bytes, directory: Path) -> bool:
+    return any(text in each.read_bytes() for each in directory.iterdir())
+
+
+async def is_soon_gone(text: bytes, directory: Path) -> bool:
+    for _ in range(100):
+        if not in_files(text, directory):
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
 class TestSqliteStore(StateContract):
     @pytest.fixture
     def pass_time(self, clock: Clock) -> Pass:
@@ -148,6 +160,7 @@ async def test_the_sweep_deletes_what_expired_in_all_tables(
 ) -> None:
     monkeypatch.setattr(module, "_SWEEP_EVERY_S", 0.05)
     monkeypatch.setattr(module, "_SWEEP_ROWS", 10)
+    await store.start()
     for n in range(35):
         await store.claim_nonce("space", str(n), 60)
         await store.keep({str(n): b"sealed"}, 60)
@@ -172,6 +185,8 @@ async def test_the_sweep_shortens_a_long_log(path: Path, store: SqliteStore, mon
     monkeypatch.setattr(module, "_SWEEP_EVERY_S", 0.05)
     monkeypatch.setattr(module, "_LOG_BYTES", 100_000)
     log = path.with_name(path.name + "-wal")
+    await store.start()
+    await asyncio.sleep(0.1)  # the first sweep shortens any log
     await store.keep({str(n): bytes(1000) for n in range(500)}, 60)
     assert log.stat().st_size > 100_000
     for _ in range(100):
@@ -182,11 +197,35 @@ async def test_the_sweep_shortens_a_long_log(path: Path, store: SqliteStore, mon
     assert await store.recall(["499"]) == [bytes(1000)]
 
 
+async def test_what_expired_while_nobody_served_is_in_no_file_soon_after_the_start(
+    path: Path, clock: Clock, store: SqliteStore
+) -> None:
+    await store.keep({"token": b"a very biometric template"}, 60)
+    await clock.pass_time(61)
+    assert in_files(b"very biometric", path.parent)
+    again = SqliteStore(path, clock=clock)
+    await again.start()
+    assert await is_soon_gone(b"very biometric", path.parent)
+    await again.close()
+
+
+async def test_what_the_sweep_deletes_is_not_in_the_log_either(
+    path: Path, clock: Clock, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SWEEP_EVERY_S", 0.05)
+    await store.start()
+    await asyncio.sleep(0.1)  # the first sweep shortens any log
+    await store.keep({"token": b"a very biometric template"}, 60)
+    await asyncio.sleep(0.1)
+    assert in_files(b"very biometric", path.parent)
+    await clock.pass_time(61)
+    assert await is_soon_gone(b"very biometric", path.parent)
+
+
 async def test_what_is_purged_is_in_no_file_any_more(path: Path, store: SqliteStore) -> None:
     await store.keep({"token": b"a very biometric template"}, 60)
     await store.purge(expired_only=False)
-    for each in path.parent.iterdir():
-        assert b"very biometric" not in each.read_bytes()
+    assert not in_files(b"very biometric", path.parent)
 
 
 async def test_a_purge_of_the_expired_counts_them(clock: Clock, store: SqliteStore) -> None:
