@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from visavis_proxy.images import Base64Invalid, PictureHeader, PictureHeaderInvalid, decode_base64, inspect
+from visavis_proxy.images import (
+    MAX_JPEG_SCANS,
+    Base64Invalid,
+    PictureHeader,
+    PictureHeaderInvalid,
+    decode_base64,
+    inspect,
+)
 
 
 def encoded(kind: str, mode: str = "RGB", size: tuple[int, int] = (60, 50), **options: object) -> bytes:
@@ -26,6 +33,13 @@ def png_header(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\x00\x00\x00\x00IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+def cost_of_refusal(data: bytes) -> float:
+    begun = time.perf_counter()
+    with pytest.raises(PictureHeaderInvalid):
+        inspect(data)
+    return time.perf_counter() - begun
 
 
 @pytest.mark.parametrize(
@@ -50,6 +64,53 @@ def test_a_bomb_is_told_by_its_header_without_being_decoded() -> None:
     begun = time.perf_counter()
     assert inspect(png_header(60_000, 60_000)) == PictureHeader("PNG", 60_000, 60_000)
     assert time.perf_counter() - begun < 0.1
+
+
+@pytest.mark.parametrize("dib", [12, 40, 52, 56, 64, 108, 124])
+def test_every_kind_of_bmp_tells_its_size(dib: int) -> None:
+    fields = struct.pack("<IHHHH" if dib == 12 else "<IiiHH", dib, 60, 50 if dib == 12 else -50, 1, 24)
+    assert inspect(b"BM" + bytes(12) + fields) == PictureHeader("BMP", 60, 50)
+
+
+def test_a_jpeg_with_a_large_profile_and_exif_is_read() -> None:
+    profile, exif = bytes(range(256)) * 2**14, b"Exif\0\0" + bytes(65_000)
+    whole = encoded("JPEG", icc_profile=profile, exif=exif)
+    assert len(whole) > 4 * 2**20
+    assert inspect(whole) == PictureHeader("JPEG", 60, 50)
+
+
+def test_a_jpegs_padding_and_stray_bytes_are_skipped() -> None:
+    whole = encoded("JPEG")
+    assert inspect(whole[:2] + b"\xff" * 300 + b"\0stray" + whole[2:]) == PictureHeader("JPEG", 60, 50)
+
+
+@pytest.mark.parametrize("scan", [b"\xff\xda\0\x08\1", b"\xff\xda\0\x0c\3", b"\xff\xff\xda\0\x0e\4"])
+def test_a_jpeg_of_too_many_scans_is_refused(scan: bytes) -> None:
+    whole = encoded("JPEG")
+    assert inspect(whole + scan * (MAX_JPEG_SCANS - 1)) == PictureHeader("JPEG", 60, 50)
+    with pytest.raises(PictureHeaderInvalid):
+        inspect(whole + scan * MAX_JPEG_SCANS)
+
+
+def test_film_behind_a_jpeg_is_not_taken_for_scans() -> None:
+    assert inspect(encoded("JPEG") + b"\xff\xda film" * 1000) == PictureHeader("JPEG", 60, 50)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"\xff\xe3\0\2", b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xda\0\x08", b"\xff\xe0" + bytes(1000)],
+    ids=["segments", "padding", "stray", "markers", "scans", "empty"],
+)
+def test_a_hostile_jpeg_costs_next_to_nothing(part: bytes) -> None:
+    assert cost_of_refusal(b"\xff\xd8\xff" + part * (6 * 2**20 // len(part))) < 0.2
+
+
+def test_a_png_of_a_million_chunks_costs_nothing() -> None:
+    chunk = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    assert cost_of_refusal(b"\x89PNG\r\n\x1a\n" + chunk * 2**19) < 0.2
+    begun = time.perf_counter()
+    assert inspect(png_header(60, 50)[:33] + chunk * 2**19) == PictureHeader("PNG", 60, 50)
+    assert time.perf_counter() - begun < 0.2
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PPM", "ICO"])

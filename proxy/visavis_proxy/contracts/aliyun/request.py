@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from visavis_proxy.contracts.aliyun import percent
+from visavis_proxy import percent
 
 #: Decoded names and values, in the order of the wire; blank values stay, for they are signed.
 Fields = tuple[tuple[bytes, bytes], ...]

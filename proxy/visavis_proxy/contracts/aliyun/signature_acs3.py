@@ -7,7 +7,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from visavis_proxy.contracts.aliyun import percent
+from visavis_proxy import percent
 from visavis_proxy.contracts.aliyun.request import AcsRequest
 
 ALGORITHM = "ACS3-HMAC-SHA256"

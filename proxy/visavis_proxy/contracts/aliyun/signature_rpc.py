@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 
-from visavis_proxy.contracts.aliyun import percent
+from visavis_proxy import percent
 from visavis_proxy.contracts.aliyun.request import AcsRequest
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+from visavis_proxy.percent import decode_form
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -72,19 +73,8 @@ def _urlencoded(text: bytes) -> Fields:
     for pair in text.split(b"&"):
         name, _, value = pair.partition(b"=")
         if name:
-            _add(fields, _unquoted(name), FormField(_unquoted(value)))
+            _add(fields, decode_form(name), FormField(decode_form(value)))
     return fields
-
-
-def _unquoted(text: bytes) -> bytes:
-    text = text.replace(b"+", b" ")
-    if b"%" not in text:
-        return text
-    # What base64 is full of, some ten times faster than one by one. None of the three can be part of an escape
-    # sequence, so that nothing is undone twice.
-    for plain in (b"+", b"/", b"="):
-        text = text.replace(b"%%%02X" % plain[0], plain).replace(b"%%%02x" % plain[0], plain)
-    return unquote_to_bytes(text)
 
 
 def _multipart(boundary: bytes, body: bytes) -> Fields:

@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visavis_proxy.contracts.aliyun import percent
+from visavis_proxy import percent
 
 #: Rich in escapes, whole, broken and nested.
 ESCAPES = st.lists(st.sampled_from([b"%", b"%2", b"%2B", b"%2f", b"%25", b"%zz", b"41", b"+", b"=", b"a"])).map(
