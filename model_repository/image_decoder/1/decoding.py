@@ -29,6 +29,8 @@ FORMATS = ("PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
 HARMLESS = re.compile(r"Corrupt JPEG data: (\d{1,2}) extraneous bytes before marker 0xd9|Invalid SOS parameters")
 #: A progressive JPEG has about ten scans; each costs a pass over all of its pixels, however few bytes it has.
 MOST_SCANS = 100
+#: A scan's marker with a header of one to four components; film behind a photograph holds bare markers by chance.
+SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 #: Non-JPEG pictures are decoded whole and may take several times their size on the way.
 WHOLE_SHARE = 2
 EXIF_ORIENTATION = 0x0112
@@ -79,7 +81,7 @@ def read_header(data: bytes, max_pixels: int) -> Header:
             height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         except (ValueError, KeyError) as error:
             raise PictureUnreadable("a JPEG with a broken header") from error
-        if data.count(b"\xff\xda") > MOST_SCANS:
+        if data.count(b"\xff\xda") > MOST_SCANS and len(SCAN.findall(data)) > MOST_SCANS:
             raise PictureUnreadable(f"a JPEG of more than {MOST_SCANS} scans")
         header = Header(True, width, height, _jpeg_orientation(data), colour not in {"CMYK", "YCCK"})
     else:
