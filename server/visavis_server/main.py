@@ -123,6 +123,12 @@ def export(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
+def packs(context: typer.Context) -> None:
+    """List the packs of models: licence, dimensions, accuracy, and which one is in place."""
+    _become("visavis_export", ["packs", *context.args])
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
 def bench(context: typer.Context) -> None:
     """Measure this machine, from the project's folder; `visavis bench --help` has its commands."""
     place = Path("perf").resolve()
