@@ -4,14 +4,13 @@
 .PHONY: help serve test check export bench contracts-demo lock clean venv-serve venv-dev
 
 BIN := .venv/bin
-PORT ?= 8080
 export PYTHON
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 serve: venv-serve ## start the service: PORT=8080 CREDENTIALS=file WORKERS=n
-	@exec $(BIN)/visavis serve --port "$(PORT)" \
+	@exec $(BIN)/visavis serve $(if $(PORT),--port "$(PORT)") \
 		$(if $(CREDENTIALS),--credentials "$(CREDENTIALS)") $(if $(WORKERS),--workers "$(WORKERS)")
 
 test: venv-dev ## run the tests on the real Triton: TESTS=tests/unit

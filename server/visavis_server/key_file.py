@@ -8,11 +8,12 @@ from pathlib import Path
 
 _TEMPLATE = """\
 # Who may call. One [[key]] table for each caller; read again when the service starts.
+# id: api_key or AccessKeyId. tier: Face++'s trial or formal. qps: requests per second. daily_quota: JD Cloud's.
 [[key]]
-id = "{id}"            # api_key / AccessKeyId
+id = "{id}"
 secret = "{secret}"
 contracts = ["facepp", "aliyun", "jdcloud", "aws"]
-tier = "formal"     # Face++: trial | formal
+tier = "formal"
 qps = 50
 daily_quota = 100000
 """

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +25,14 @@ from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file
-from visavis_server.state import STATE_FILE
+from visavis_server.state import STATE_FILE, ServingState
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
 
 #: Within the data directory.
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,10 @@ def serve(options: ServeOptions) -> None:
         CommandFailed: it cannot serve; the text says why.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    key_file = _key_file(options)
     _check_settings()
-    with listen(options.host, options.port) as listener:
+    if options.triton is not None and not _ADDRESS.fullmatch(options.triton):
+        raise CommandFailed(f"--triton {options.triton}: an address is host:port, such as 127.0.0.1:8001")
+    with _alone_in(options.data_dir), listen(options.host, options.port) as listener:
         if options.triton is None:
             TritonInstallation.find()
             export(options.model_repository)
@@ -63,11 +69,42 @@ def serve(options: ServeOptions) -> None:
             raise CommandFailed(
                 f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
             )
+        key_file = _key_file(options)
         plan = _plan(options, listener, key_file)
         if plan.make_triton is not None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
-        line = f"ready: {plan.url}  keys: {key_file}  try: visavis compare A.jpg B.jpg"
+        line = f"ready: {plan.url}  keys: {key_file}  try: {_command()} compare A.jpg B.jpg"
         asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(line)).run())
+
+
+def _command() -> str:
+    """How this program was called, so that what it suggests can be typed as it stands."""
+    program = Path(sys.argv[0])
+    return str(program) if program.name == "visavis" else "visavis"
+
+
+@contextlib.contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory: a second service would take the first one's logs, counts and address file.
+
+    Raises:
+        CommandFailed: another service holds it, or it cannot be a directory.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        guard = (data_dir / ".serving.lock").open("w")
+    except OSError as error:
+        raise CommandFailed(f"{data_dir} cannot be the data directory: {error.strerror}") from error
+    with guard:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            running = ServingState.read(data_dir / STATE_FILE)
+            where = f" ({running.url}, process {running.pid})" if running else ""
+            raise CommandFailed(
+                f"another service uses {data_dir}{where}: stop it, or give this one a --data-dir of its own"
+            ) from None
+        yield
 
 
 def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Plan:
@@ -108,7 +145,8 @@ def _key_file(options: ServeOptions) -> Path:
     try:
         if options.credentials is None and ensure_key_file(path):
             typer.echo(f"made a key for you: {path}")
-        Credentials.load(path)
+        if not Credentials.load(path):
+            raise CommandFailed(f"{path} names no key: nobody could call")
     except (OSError, CredentialsInvalid) as error:
         raise CommandFailed(str(error)) from error
     return path

@@ -239,3 +239,11 @@ class TestRefusal:
     def test_a_setting_out_of_range(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VISAVIS_ENGINE_TIMEOUT_S", "-1")
         assert "VISAVIS_ENGINE_TIMEOUT_S" in self.refused(tmp_path, "--port", "0")
+
+
+def test_a_second_service_in_the_same_data_directory_is_refused_and_harms_nothing(service: RunningService) -> None:
+    command = [sys.executable, "-m", "visavis_server", "serve", "--port", "0", "--data-dir", str(service.data_dir)]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert f"process {service.process.pid}" in second.stderr
+    assert (service.data_dir / "serving.json").exists()
