@@ -10,19 +10,12 @@ from typing import Any
 from rich.table import Table
 
 from visavis_accuracy.calibration import EVIDENCE_PAIRS
-from visavis_accuracy.rates import RATES
+from visavis_accuracy.rates import RATES, allowed_factor
 from visavis_accuracy.scores import BINS, PairScores, centres
 from visavis_client.comparison import ComparisonScore
 from visavis_client.operating_points import OperatingPoints
 from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import VENDOR_SCALES
-
-
-def allowed_factor(rate: float) -> float | None:
-    """How far a measured rate may be from the nominal one, as a factor; None: shown, not judged."""
-    if rate >= 1e-4:
-        return 1.5
-    return 3.0 if rate >= 1e-5 else None
 
 
 @dataclass(frozen=True, slots=True)

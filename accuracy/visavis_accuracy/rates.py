@@ -17,6 +17,13 @@ Doubles = npt.NDArray[np.float64]
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
+def allowed_factor(rate: float) -> float | None:
+    """How far a measured rate may be from the nominal one, as a factor; None: shown, not judged."""
+    if rate >= 1e-4:
+        return 1.5
+    return 3.0 if rate >= 1e-5 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """FMR and FNMR over the threshold, at every bin's lower edge."""

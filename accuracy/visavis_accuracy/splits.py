@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from visavis_accuracy.rates import false_match_rate_at, threshold_at
+from visavis_accuracy.rates import allowed_factor, false_match_rate_at, threshold_at
 from visavis_accuracy.scores import Ids, count_pairs
 
 #: How far the measured rate may be from the nominal one, as a factor.
-ALLOWED = {1e-3: 1.5, 1e-4: 1.5, 1e-5: 3.0}
+ALLOWED = {rate: factor for rate in (1e-3, 1e-4, 1e-5) if (factor := allowed_factor(rate)) is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import logging
 import traceback
 
 
-def log_fault(log: logging.Logger, fault: BaseException) -> None:
+def log_fault(log: logging.Logger, fault: BaseException, *, request_id: str | None = None) -> None:
     """Log an exception nobody expected, with its kind and its stack, and those of its causes, without their texts."""
     parts: list[str] = []
     seen: BaseException | None = fault
@@ -17,4 +17,5 @@ def log_fault(log: logging.Logger, fault: BaseException) -> None:
         stack = "".join(traceback.format_tb(seen.__traceback__))
         parts.append(f"{type(seen).__module__}.{type(seen).__qualname__}\n{stack}")
         seen = seen.__cause__ or seen.__context__
-    log.error("unexpected %s", "caused by ".join(parts))
+    where = f"request {request_id}: " if request_id else ""
+    log.error("%sunexpected %s", where, "caused by ".join(parts))

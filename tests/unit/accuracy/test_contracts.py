@@ -10,12 +10,11 @@ import pytest
 from visavis_accuracy.calibration import calibrate
 from visavis_accuracy.contracts import (
     PrintedThreshold,
-    allowed_factor,
     contracts_document,
     contracts_table,
     measure_contracts,
 )
-from visavis_accuracy.rates import false_match_rate_at
+from visavis_accuracy.rates import allowed_factor, false_match_rate_at
 from visavis_accuracy.scores import PairScores, count_pairs
 from visavis_client.faces import ModelIdentity
 from visavis_client.operating_points import OperatingPoint, OperatingPoints

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 import uuid
 from typing import Final
 
@@ -42,6 +41,7 @@ from visavis_proxy.contracts.jdcloud.errors import (
 from visavis_proxy.contracts.jdcloud.request import read_question
 from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
 from visavis_proxy.contracts.jdcloud.signature import HttpRequest
+from visavis_proxy.faults import log_fault
 from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 
@@ -86,9 +86,7 @@ class _Room:
         except GatewayError as error:
             return _refuse(error, request_id)
         except Exception as error:
-            # The text of an error that nobody expected may quote the request: the log gets its kind and its way.
-            way = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("jdcloud request %s: unexpected %s\n%s", request_id, type(error).__name__, way)
+            log_fault(_log, error, request_id=request_id)
             return _refuse(GatewayError(GatewayStatus.INTERNAL, "internal error"), request_id)
 
     async def _call(self, request: Request, request_id: str) -> bytes:
