@@ -11,6 +11,7 @@ from visavis_client.fakes import FAKE_MODEL, FakeEngine
 from visavis_client.operating_points import OperatingPoint, OperatingPoints
 from visavis_proxy.credentials import Credentials, Key
 from visavis_proxy.fetch import FetchError, FetchFailed
+from visavis_proxy.gate import Gate
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 
@@ -120,14 +121,16 @@ def make_services(
     settings: Settings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Services:
-    """What a room is given, all of it fake."""
+    """What a room is given, all of it fake but the gate."""
+    settings = settings or Settings()
     return Services(
-        settings=settings or Settings(),
+        settings=settings,
         engine=engine,
         credentials=Credentials(keys),
         operating_points=FAKE_POINTS,
         state=FakeState(clock),
         fetcher=FakeFetcher(pictures),
         face_tokens=FakeFaceTokens(),
+        gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
         clock=clock,
     )

@@ -73,24 +73,17 @@ Rows = dict[str, npt.NDArray[np.float32]]
 class TritonEngine:
     """An :class:`~visavis_client.engine.Engine` in front of a Triton server. Belongs to one event loop."""
 
-    def __init__(self, address: str, *, model: ModelIdentity, timeout_s: float = 8.0, max_in_flight: int = 128) -> None:
-        """``address`` is ``host:port`` of gRPC; one request more than ``max_in_flight`` is refused at once."""
+    def __init__(self, address: str, *, model: ModelIdentity, timeout_s: float = 8.0) -> None:
+        """``address`` is ``host:port`` of gRPC."""
         self._client = InferenceServerClient(address, channel_args=CHANNEL)
         self._model = model
         self._timeout_s = timeout_s
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
         self._outputs = [InferRequestedOutput(name) for name in OUTPUTS]
 
     @property
     def model(self) -> ModelIdentity:
         """The embedder whose templates come out."""
         return self._model
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that Triton has not answered yet."""
-        return self._in_flight
 
     async def analyse(
         self,
@@ -103,14 +96,8 @@ class TritonEngine:
         """See :meth:`visavis_client.engine.Engine.analyse`."""
         if not 0 <= max_faces <= MAX_FACES:
             raise ValueError(f"between 0 and {MAX_FACES} faces can be embedded, not {max_faces}")
-        if self._in_flight >= self._max_in_flight:
-            raise EngineBusy(f"{self._in_flight} requests are under way")
-        self._in_flight += 1
-        try:
-            inputs = _inputs(image, max_faces, region)
-            return _analysis(await self._infer(inputs, timeout_s or self._timeout_s), self._model)
-        finally:
-            self._in_flight -= 1
+        inputs = _inputs(image, max_faces, region)
+        return _analysis(await self._infer(inputs, timeout_s or self._timeout_s), self._model)
 
     async def _infer(self, inputs: list[InferInput], timeout_s: float) -> InferResult:
         try:

@@ -22,6 +22,7 @@ from visavis_proxy.contracts.jdcloud import route as jdcloud
 from visavis_proxy.credentials import Contract, Credentials, CredentialsInvalid
 from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
+from visavis_proxy.gate import Gate
 from visavis_proxy.metrics import MeasuredEngine, Metrics
 from visavis_proxy.observation import Observation
 from visavis_proxy.services import Services
@@ -92,14 +93,13 @@ def build_services(settings: Settings) -> Services:
     state = open_store(settings)
     return Services(
         settings=settings,
-        engine=TritonEngine(
-            settings.triton, model=model, timeout_s=settings.engine_timeout_s, max_in_flight=settings.max_in_flight
-        ),
+        engine=TritonEngine(settings.triton, model=model, timeout_s=settings.engine_timeout_s),
         credentials=credentials,
         operating_points=points,
         state=state,
         fetcher=fetcher,
         face_tokens=open_face_tokens(settings, state, model),
+        gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
     )
 
 

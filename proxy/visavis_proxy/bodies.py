@@ -7,10 +7,12 @@ answer. So an oversized body is read to its end and thrown away, as far as that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
+
+from visavis_client.errors import EngineBusy
 
 #: A body must arrive within this time, however large.
 READ_TIMEOUT_S: Final = 30.0
@@ -30,35 +32,52 @@ class BodyTooSlow(ClientDisconnect):
     """Not all there in time: for a room the same as a caller who left."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, count: Callable[[int], None]) -> bytes:
     """The whole body, counted while it arrives.
+
+    ``count`` is told the size of every piece before it is kept, and raises EngineBusy where there is no room for it.
 
     Raises:
         BodyTooLarge: more than ``limit`` bytes.
+        EngineBusy: ``count`` said so; the rest of the body has been thrown away.
         ClientDisconnect: the caller left, or was too slow.
     """
-    pieces = request.stream()
-    if _announced(request) > limit:
-        await _drain(request, pieces)
+    if announced_bytes(request) > limit:
+        await discard_body(request)
         raise BodyTooLarge
+    pieces = request.stream()
     body = bytearray()
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
             async for piece in pieces:
+                if len(body) + len(piece) > limit:
+                    raise BodyTooLarge
+                count(len(piece))
                 body += piece
-                if len(body) > limit:
-                    break
     except TimeoutError:
         request.scope[UNREAD] = True
         raise BodyTooSlow from None
-    if len(body) > limit:
+    except (BodyTooLarge, EngineBusy):
         body.clear()
         await _drain(request, pieces)
-        raise BodyTooLarge
+        raise
     return bytes(body)
 
 
-def _announced(request: Request) -> int:
+async def discard_body(request: Request) -> None:
+    """Throw a body away as it comes, so that its sender comes to read the answer.
+
+    Raises:
+        ClientDisconnect: the caller left.
+    """
+    if request.headers.get("expect", "").lower() == "100-continue":
+        # Nothing has been sent yet: the answer comes in place of the word that the sender waits for.
+        request.scope[UNREAD] = True
+        return
+    await _drain(request, request.stream())
+
+
+def announced_bytes(request: Request) -> int:
     """What Content-Length says; 0 for chunked bodies."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0

@@ -26,8 +26,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "visavis_requests",
-            "Answered requests; the outcome is the contract's own error code where its room names one.",
-            ("contract", "status", "outcome"),
+            "Answered requests; the outcome is the contract's own error code where its room names one, "
+            "limit what refused a request that came too soon.",
+            ("contract", "status", "outcome", "limit"),
             registry=self._registry,
         )
         self._request_seconds = Histogram(
@@ -45,9 +46,9 @@ class Metrics:
             registry=self._registry,
         )
 
-    def request_answered(self, contract: str, status: int, outcome: str, seconds: float) -> None:
+    def request_answered(self, contract: str, status: int, outcome: str, limit: str, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(contract, status, outcome).inc()
+        self._requests.labels(contract, status, outcome, limit).inc()
         self._request_seconds.labels(contract).observe(seconds)
 
     def engine_answered(self, outcome: str, seconds: float) -> None:

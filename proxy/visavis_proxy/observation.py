@@ -13,25 +13,49 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from visavis_client.errors import EngineBusy, EngineUnavailable
 from visavis_proxy.bodies import UNREAD
 from visavis_proxy.faults import log_fault
+from visavis_proxy.gate import BodiesFull, InFlightFull
+from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.metrics import Metrics
 
 _NOTES: Final = "visavis.notes"
 #: The label of requests for none of the rooms.
 NO_CONTRACT: Final = "none"
+#: The label of requests that no limit ended.
+NO_LIMIT: Final = "none"
+#: The first that fits.
+_LIMITS: Final[Mapping[type[Exception], str]] = {
+    RateExceeded: "key_rate",
+    InFlightFull: "in_flight",
+    BodiesFull: "body_bytes",
+    EngineBusy: "engine",
+    EngineUnavailable: "engine",
+}
 _LONGEST_PATH: Final = 200
 
 _access = logging.getLogger("visavis.access")
 _log = logging.getLogger(__name__)
 
 
-def note(scope: Scope, *, outcome: str, request_id: str) -> None:
+def note(scope: Scope, *, outcome: str, request_id: str, error: Exception | None = None) -> None:
     """A room's own words for the log and the count: its error code or ``success``, and the id in its answer.
 
-    ``outcome`` is one of few words, never anything that a caller chose.
+    ``outcome`` is one of few words, never anything that a caller chose. ``error`` is what ended the request: several
+    limits may be told to a caller in the same words, and an operator wants to know which it was.
     """
-    scope[_NOTES] = (outcome, request_id)
+    scope[_NOTES] = (outcome, request_id, limit_of(error))
+
+
+def limit_of(error: BaseException | None) -> str:
+    """Which limit an error tells of, itself or by its causes; NO_LIMIT for none."""
+    while error is not None:
+        for kind, limit in _LIMITS.items():
+            if isinstance(error, kind):
+                return limit
+        error = error.__cause__
+    return NO_LIMIT
 
 
 class Observation:
@@ -64,8 +88,8 @@ class Observation:
 
     def _record(self, scope: Scope, answer: _Answer, seconds: float) -> None:
         contract = self._contracts.get(scope.get("endpoint"), NO_CONTRACT)  # type: ignore[arg-type]
-        outcome, request_id = scope.get(_NOTES, (str(answer.status), None))
-        self._metrics.request_answered(contract, answer.status, outcome, seconds)
+        outcome, request_id, limit = scope.get(_NOTES, (str(answer.status), None, NO_LIMIT))
+        self._metrics.request_answered(contract, answer.status, outcome, limit, seconds)
         if _access.isEnabledFor(logging.INFO):
             line = {
                 "contract": contract,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from visavis_proxy.credentials import Credentials
     from visavis_proxy.face_tokens import FaceTokens
     from visavis_proxy.fetch import Fetcher
+    from visavis_proxy.gate import Gate
     from visavis_proxy.settings import Settings
     from visavis_proxy.state import StateStore
 
@@ -28,5 +29,6 @@ class Services:
     state: StateStore
     fetcher: Fetcher
     face_tokens: FaceTokens
+    gate: Gate
     #: Seconds since the epoch; a test passes its own.
     clock: Callable[[], float] = time.time

@@ -91,9 +91,12 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     #: Longest that one picture may take in the engine.
     engine_timeout_s: float = Field(8.0, gt=0)
-    #: Pictures of one worker inside the engine at once; one more is answered with the contract's busy words. Enough to
-    #: keep two cores or a card busy, and few enough that two cores finish them within half a second.
+    #: Pictures of one worker on their way through the engine at once, two of them in a comparison; while there are so
+    #: many, a request is answered with the contract's busy words before it is read. Enough to keep two cores or a card
+    #: busy, and few enough that two cores finish them within half a second.
     max_in_flight: int = Field(32, ge=1)
+    #: Bytes of request bodies that one worker holds at once; one that does not fit is answered the same way.
+    max_body_bytes_held: int = Field(256 * 2**20, ge=1)
 
     fetch: FetchSettings = FetchSettings()
     s3: S3Settings = S3Settings()

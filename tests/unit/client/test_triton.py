@@ -56,24 +56,18 @@ def test_an_absent_triton_is_unavailable_and_not_ready() -> None:
         assert not await engine.ready()
         with pytest.raises(errors.EngineUnavailable):
             await engine.analyse(b"x", timeout_s=2)
-        assert engine.in_flight == 0
         await engine.close()
 
     asyncio.run(ask())
 
 
-def test_a_silent_triton_times_out_and_one_request_too_many_is_refused() -> None:
+def test_a_silent_triton_times_out() -> None:
     async def ask() -> None:
         server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(9), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        engine = TritonEngine(f"127.0.0.1:{port}", model=MODEL, max_in_flight=1)
-        first = asyncio.create_task(engine.analyse(b"x", timeout_s=0.3))
-        await asyncio.sleep(0)
-        with pytest.raises(errors.EngineBusy):
-            await engine.analyse(b"y")
+        engine = TritonEngine(f"127.0.0.1:{port}", model=MODEL)
         with pytest.raises((errors.EngineTimeout, errors.EngineUnavailable)):
-            await first
-        assert engine.in_flight == 0
+            await engine.analyse(b"x", timeout_s=0.3)
         await engine.close()
         server.close()
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
+from visavis_client.errors import EngineBusy
 from visavis_proxy import bodies
-from visavis_proxy.bodies import UNREAD, BodyTooLarge, BodyTooSlow, read_body
+from visavis_proxy.bodies import UNREAD, BodyTooLarge, BodyTooSlow, discard_body
 
 
 class Sender:
@@ -35,6 +36,11 @@ class Sender:
 def request(sender: Sender, length: str | None = None) -> Request:
     headers = [(b"content-length", length.encode())] if length else [(b"transfer-encoding", b"chunked")]
     return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, sender)
+
+
+async def read_body(incoming: Request, limit: int) -> bytes:
+    """Where there is room for everything."""
+    return await bodies.read_body(incoming, limit, lambda _: None)
 
 
 async def refused(incoming: Request, limit: int) -> None:
@@ -86,3 +92,34 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_caller_who_leaves_is_told_apart() -> None:
     with pytest.raises(ClientDisconnect):
         asyncio.run(read_body(request(Sender([b"a"], ends=False, leaves=True)), 4))
+
+
+def test_a_body_without_room_is_thrown_away_from_there_on() -> None:
+    """Each piece is announced before it is kept; after a refusal the rest is read and not announced."""
+    told: list[int] = []
+
+    def count(size: int) -> None:
+        told.append(size)
+        if sum(told) > 4:
+            raise EngineBusy
+
+    sender = Sender([b"abc", b"def", b"ghi"])
+    with pytest.raises(EngineBusy):
+        asyncio.run(bodies.read_body(request(sender), 100, count))
+    assert (told, sender.sent) == ([3, 3], 9)
+
+
+def test_a_body_is_thrown_away_to_its_end() -> None:
+    sender = Sender([b"abc"] * 3)
+    asyncio.run(discard_body(request(sender, "9")))
+    assert sender.sent == 9
+
+
+def test_a_sender_who_asks_before_it_sends_is_answered_at_once() -> None:
+    """Nothing is read of it: to read would be to ask for it; the connection ends with the answer."""
+    sender = Sender([b"abc"])
+    incoming = request(sender, "3")
+    incoming.scope["headers"].append((b"expect", b"100-continue"))
+    asyncio.run(discard_body(incoming))
+    assert sender.sent == 0
+    assert incoming.scope[UNREAD]

@@ -12,16 +12,16 @@ from visavis_proxy.metrics import Metrics
 WORKER = """
 from visavis_proxy.metrics import Metrics
 metrics = Metrics()
-metrics.request_answered("facepp", 200, "success", 0.01)
+metrics.request_answered("facepp", 200, "success", "none", 0.01)
 print(metrics.render().decode())
 """
-ONE = 'visavis_requests_total{contract="facepp",outcome="success",status="200"} '
+ONE = 'visavis_requests_total{contract="facepp",limit="none",outcome="success",status="200"} '
 
 
 def test_one_worker_tells_its_own_numbers() -> None:
     """Without a folder to share a worker tells what it counted itself."""
     metrics = Metrics()
-    metrics.request_answered("facepp", 200, "success", 0.01)
+    metrics.request_answered("facepp", 200, "success", "none", 0.01)
     assert f"{ONE}1.0" in metrics.render().decode()
     assert f"{ONE}1.0" not in Metrics().render().decode()
 

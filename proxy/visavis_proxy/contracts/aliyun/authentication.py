@@ -15,6 +15,7 @@ from visavis_proxy.contracts.aliyun import errors, signature_acs3, signature_rpc
 from visavis_proxy.contracts.aliyun.errors import Refusal
 from visavis_proxy.contracts.aliyun.request import AcsRequest
 from visavis_proxy.credentials import Contract, Key
+from visavis_proxy.key_rate import spend
 from visavis_proxy.services import Services
 
 _TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -38,6 +39,7 @@ async def authenticate(request: AcsRequest, services: Services) -> Key:
 
     Raises:
         Refusal: it may not.
+        RateExceeded: not now.
         StateUnavailable: nonces or rates cannot be kept.
     """
     settings = services.settings.aliyun
@@ -58,8 +60,7 @@ async def authenticate(request: AcsRequest, services: Services) -> Key:
         raise Refusal(errors.NONCE_USED)
     if not key.may_call(Contract.ALIYUN):
         raise Refusal(errors.NO_PERMISSION)
-    if not await services.state.take(f"qps/{key.id}", key.qps):
-        raise Refusal(errors.USER_FLOW)
+    await spend(key, services.state)
     return key
 
 

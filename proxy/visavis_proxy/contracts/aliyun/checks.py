@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from visavis_proxy.contracts.aliyun import errors
 from visavis_proxy.contracts.aliyun.errors import Refusal
@@ -23,12 +24,16 @@ _LONGEST_SCHEME = max(map(len, (_BASE64, *_URLS)))
 class InlinePicture:
     """Base64 text that came in the request."""
 
+    is_remote: ClassVar = False
+
     text: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
     """An http or https URL."""
+
+    is_remote: ClassVar = True
 
     url: str = field(repr=False)
 

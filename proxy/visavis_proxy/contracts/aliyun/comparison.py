@@ -16,6 +16,7 @@ from visavis_proxy.both import both
 from visavis_proxy.contracts.aliyun import errors
 from visavis_proxy.contracts.aliyun.checks import InlinePicture, Picture
 from visavis_proxy.contracts.aliyun.errors import Refusal
+from visavis_proxy.gate import Place
 from visavis_proxy.services import Services
 
 _LEAST_S: Final = 0.05
@@ -31,7 +32,7 @@ class Comparison:
         self._fetcher = services.fetcher
         self._scale = ScoreScale(services.operating_points, ALIYUN)
 
-    async def similarity(self, source: Picture, target: Picture, deadline: float) -> float:
+    async def similarity(self, source: Picture, target: Picture, deadline: float, place: Place) -> float:
         """0 to 100; ``deadline`` is a time of the running loop's clock.
 
         Both sides go at the same time; where both are at fault, the source's fault is named.
@@ -39,7 +40,8 @@ class Comparison:
         Raises:
             Refusal, PictureError, EngineError, FetchError: see errors.RAISED.
         """
-        probe_image, reference_image = await both(self._load(source), self._load(target))
+        with place.aside(when=source.is_remote or target.is_remote):
+            probe_image, reference_image = await both(self._load(source), self._load(target))
         probe, reference = await both(self._template(probe_image, deadline), self._template(reference_image, deadline))
         return self._scale(compare(probe, reference))
 

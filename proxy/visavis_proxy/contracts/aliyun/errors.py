@@ -12,6 +12,8 @@ from visavis_client import errors as client
 from visavis_proxy import fetch, images
 from visavis_proxy.bodies import BodyTooLarge
 from visavis_proxy.contracts.aliyun.request import TooManyFields
+from visavis_proxy.gate import BodiesFull
+from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.state import StateUnavailable
 
 
@@ -109,7 +111,9 @@ RAISED: Final[dict[type[Exception], Fault]] = {
     client.TemplatesNotComparable: COMPARE_FACES_ERROR,
     # A restarting engine is back within seconds: to a caller it is as busy as a full one.
     client.EngineUnavailable: API_FLOW,
+    BodiesFull: THROTTLED,
     client.EngineBusy: API_FLOW,
+    RateExceeded: USER_FLOW,
     client.EngineTimeout: COMPARE_FACES_ERROR,
     client.EngineFault: COMPARE_FACES_ERROR,
     fetch.FetchRefused: IMAGE_VALUE_PATTERN,

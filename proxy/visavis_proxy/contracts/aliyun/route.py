@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.bodies import discard_body
 from visavis_proxy.contracts.aliyun import errors
 from visavis_proxy.contracts.aliyun.answer import Answers
 from visavis_proxy.contracts.aliyun.authentication import authenticate
@@ -23,6 +21,7 @@ from visavis_proxy.contracts.aliyun.errors import RAISED, Refusal, fault_of
 from visavis_proxy.contracts.aliyun.request import AcsRequest, parse
 from visavis_proxy.contracts.aliyun.schema import OPERATION, RESPONSES
 from visavis_proxy.faults import log_fault
+from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
 from visavis_proxy.services import Services
 
@@ -51,43 +50,42 @@ class _Room:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = services.settings.aliyun
+        self._gate = services.gate
         self._comparison = Comparison(services)
-        self._held = 0
 
     async def answer(self, request: Request) -> Response:
         answers = Answers()
         try:
-            async with self._holding(request) as call:
+            target = await self._target(request)
+            async with self._gate.admit(request, max_bytes=self._settings.max_body_bytes, pictures=2) as place:
+                headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+                call = parse(request.method, target, headers, place.body)
                 answers = answers.in_format(call.text("Format"))
-                similarity = await self._similarity(call, is_encrypted=request.url.scheme == "https")
+                similarity = await self._similarity(call, place, is_encrypted=request.url.scheme == "https")
         except ClientDisconnect:
             raise
         except Exception as error:
             refusal = _refusal(error)
-            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id)
+            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
             return answers.failure(refusal)
         note(request.scope, outcome="success", request_id=answers.request_id)
         return answers.success(similarity)
 
-    @asynccontextmanager
-    async def _holding(self, request: Request) -> AsyncIterator[AcsRequest]:
-        """The request, read and parsed, while the worker has room for its body."""
-        target = _target(request)
-        if len(target) > self._settings.max_target_bytes:
-            await _discard(request)
-            raise Refusal(errors.TOO_LARGE)
-        if self._held >= self._settings.max_requests_held:
-            await _discard(request)
-            raise Refusal(errors.THROTTLED)
-        self._held += 1
-        try:
-            body = await read_body(request, self._settings.max_body_bytes)
-            headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
-            yield parse(request.method, target, headers, body)
-        finally:
-            self._held -= 1
+    async def _target(self, request: Request) -> str:
+        """Path and query as they stood in the request line.
 
-    async def _similarity(self, call: AcsRequest, *, is_encrypted: bool) -> float:
+        Raises:
+            Refusal: they are too long.
+        """
+        path: bytes = request.scope["raw_path"]
+        query: bytes = request.scope["query_string"]
+        target = (path.partition(b"?")[0] + b"?" + query).decode("latin-1")
+        if len(target) > self._settings.max_target_bytes:
+            await discard_body(request)
+            raise Refusal(errors.TOO_LARGE)
+        return target
+
+    async def _similarity(self, call: AcsRequest, place: Place, *, is_encrypted: bool) -> float:
         deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
         if self._settings.require_tls and not is_encrypted:
             raise Refusal(errors.NEED_SSL)
@@ -96,7 +94,7 @@ class _Room:
         check_operation(call)
         await authenticate(call, self._services)
         source, target = check_pictures(call)
-        return await self._comparison.similarity(source, target, deadline)
+        return await self._comparison.similarity(source, target, deadline, place)
 
 
 class _OtherMethods:
@@ -121,18 +119,3 @@ def _refusal(error: Exception) -> Refusal:
         return refusal
     log_fault(_log, error)
     return Refusal(errors.INTERNAL_ERROR)
-
-
-def _target(request: Request) -> str:
-    """Path and query as they stood in the request line."""
-    path: bytes = request.scope["raw_path"]
-    query: bytes = request.scope["query_string"]
-    return (path.partition(b"?")[0] + b"?" + query).decode("latin-1")
-
-
-async def _discard(request: Request) -> None:
-    """Read the body to its end, so that its sender comes to read the answer."""
-    try:
-        await read_body(request, 0)
-    except BodyTooLarge:
-        return

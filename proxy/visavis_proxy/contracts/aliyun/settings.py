@@ -24,7 +24,5 @@ class AliyunSettings(BaseModel):
     clock_window_s: float = Field(15 * 60, gt=0)
     #: Refuse requests that did not come by TLS (InvalidProtocol.NeedSsl); needs a trusted proxy in front.
     require_tls: bool = False
-    #: Requests of one worker whose bodies may be held at once; one more is answered with Throttling.
-    max_requests_held: int = Field(256, ge=1)
     #: From the last byte of a request to our answer; the vendor's clients give up after ten seconds.
     answer_within_s: float = Field(9.0, gt=0)

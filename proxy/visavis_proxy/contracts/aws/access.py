@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from visavis_proxy.contracts.aws.errors import TOO_MANY_REQUESTS, UNKNOWN_KEY, Refused
+from visavis_proxy.contracts.aws.errors import UNKNOWN_KEY, Refused
 from visavis_proxy.contracts.aws.settings import Authorization
 from visavis_proxy.contracts.aws.signature import SentRequest, check_claims, check_signature, read_authorization
 from visavis_proxy.credentials import Contract, Key
+from visavis_proxy.key_rate import spend
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 
@@ -21,15 +22,15 @@ async def admit(request: Request, body: bytes, services: Services) -> None:
     """Let a request in. One that is signed is checked under NONE too: a client that signs wants to know.
 
     Raises:
-        Refused: no signature where one is needed, a wrong one, or too many requests of that key.
+        Refused: no signature where one is needed, or a wrong one.
+        RateExceeded: too many requests of that key.
         StateUnavailable: nobody can say how many.
     """
     sent = as_sent(request, body)
     if authorization_mode(services.settings) == "NONE" and not sent.is_signed:
         return
     key = _signer(sent, services)
-    if not await services.state.take(f"qps/{key.id}", key.qps):
-        raise Refused(TOO_MANY_REQUESTS)
+    await spend(key, services.state)
 
 
 def _signer(sent: SentRequest, services: Services) -> Key:

@@ -19,6 +19,11 @@ class Question:
     parameter: Parameter
     value: str
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the picture must be fetched."""
+        return self.parameter == "url"
+
 
 def read_question(body: bytes) -> Question:
     """Read the two parameters, of which a request has one.
@@ -50,7 +55,7 @@ async def obtain_picture(question: Question, fetcher: Fetcher, settings: AwsSett
         Refused: it cannot be had, or the document does not allow it.
     """
     try:
-        if question.parameter == "url":
+        if question.is_remote:
             picture = await fetcher.fetch(question.value, max_bytes=settings.max_picture_bytes)
         else:
             picture = decode_base64(question.value)

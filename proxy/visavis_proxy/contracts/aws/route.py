@@ -15,8 +15,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from visavis_client.engine import MAX_FACES
-from visavis_client.errors import VisavisError
-from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_client.errors import EngineBusy, VisavisError
+from visavis_proxy.bodies import BodyTooLarge
 from visavis_proxy.contracts.aws.access import admit
 from visavis_proxy.contracts.aws.answer import answer
 from visavis_proxy.contracts.aws.errors import (
@@ -24,6 +24,7 @@ from visavis_proxy.contracts.aws.errors import (
     MISSING_AUTHENTICATION_TOKEN,
     REQUEST_TOO_LONG,
     TIMED_OUT,
+    TOO_MANY_REQUESTS,
     UNSUPPORTED_MEDIA_TYPE,
     ErrorAnswer,
     Refused,
@@ -32,6 +33,7 @@ from visavis_proxy.contracts.aws.errors import (
 from visavis_proxy.contracts.aws.request import obtain_picture, read_question
 from visavis_proxy.contracts.aws.schema import OPERATION, RESPONSES
 from visavis_proxy.faults import log_fault
+from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.services import Services
@@ -97,19 +99,8 @@ def _face_comparison(services: Services, endpoint: str) -> Handler:
     async def face_comparison(request: Request) -> Response:
         try:
             return _respond(request.scope, 200, await _compare(request, services, endpoint), outcome="success")
-        except Refused as refused:
-            return _refuse(request.scope, refused.answer)
-        except BodyTooLarge:
-            return _refuse(request.scope, REQUEST_TOO_LONG)
-        except (TimeoutError, ClientDisconnect):
-            # The latter is read by a caller whose body was too slow; one who left reads nothing.
-            return _refuse(request.scope, TIMED_OUT)
-        except StateUnavailable:
-            return _refuse(request.scope, INTERNAL_SERVER_ERROR)
-        except Exception as fault:
-            # What the gateway says when the function behind it crashes.
-            log_fault(_log, fault)
-            return _refuse(request.scope, INTERNAL_SERVER_ERROR)
+        except Exception as error:
+            return _refuse(request.scope, _refusal(error), error)
 
     return face_comparison
 
@@ -117,13 +108,16 @@ def _face_comparison(services: Services, endpoint: str) -> Handler:
 async def _compare(request: Request, services: Services, endpoint: str) -> bytes:
     """The whole story of a call; the caller's own cosine of two such answers is the comparison."""
     settings = services.settings.aws
-    body = await read_body(request, settings.max_body_bytes)
-    async with asyncio.timeout(settings.answer_within_s):
-        await admit(request, body, services)
+    async with (
+        services.gate.admit(request, max_bytes=settings.max_body_bytes, pictures=1) as place,
+        asyncio.timeout(settings.answer_within_s),
+    ):
+        await admit(request, place.body, services)
         if endpoint == SAGEMAKER and not _is_json(request):
             raise Refused(UNSUPPORTED_MEDIA_TYPE)
-        question = read_question(body)
-        picture = await obtain_picture(question, services.fetcher, settings)
+        question = read_question(place.body)
+        with place.aside(when=question.is_remote):
+            picture = await obtain_picture(question, services.fetcher, settings)
         try:
             analysis = await services.engine.analyse(picture, max_faces=MAX_FACES)
             return answer(analysis, settings)
@@ -146,15 +140,41 @@ class _NothingHere:
         await _refuse(scope, MISSING_AUTHENTICATION_TOKEN)(scope, receive, send)
 
 
-def _refuse(scope: Scope, refusal: ErrorAnswer) -> Response:
+def _refusal(error: Exception) -> ErrorAnswer:
+    """What is answered to a request that ended so."""
+    match error:
+        case Refused():
+            return error.answer
+        case BodyTooLarge():
+            return REQUEST_TOO_LONG
+        case EngineBusy() | RateExceeded():
+            return TOO_MANY_REQUESTS
+        case TimeoutError() | ClientDisconnect():
+            # The latter is read by a caller whose body was too slow; one who left reads nothing.
+            return TIMED_OUT
+        case StateUnavailable():
+            return INTERNAL_SERVER_ERROR
+    # What the gateway says when the function behind it crashes.
+    log_fault(_log, error)
+    return INTERNAL_SERVER_ERROR
+
+
+def _refuse(scope: Scope, refusal: ErrorAnswer, error: Exception | None = None) -> Response:
     named = {"x-amzn-ErrorType": refusal.error_type} if refusal.error_type else {}
-    return _respond(scope, refusal.status, refusal.body.encode(), named, outcome=refusal.error_type or refusal.body)
+    outcome = refusal.error_type or refusal.body
+    return _respond(scope, refusal.status, refusal.body.encode(), named, outcome=outcome, error=error)
 
 
 def _respond(
-    scope: Scope, status: int, body: bytes, headers: Mapping[str, str] | None = None, *, outcome: str
+    scope: Scope,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    *,
+    outcome: str,
+    error: Exception | None = None,
 ) -> Response:
     request_id = str(uuid.uuid4())
-    note(scope, outcome=outcome, request_id=request_id)
+    note(scope, outcome=outcome, request_id=request_id, error=error)
     named = {**CORS, "x-amzn-RequestId": request_id, **(headers or {})}
     return Response(body, status, named, media_type="application/json")

@@ -11,6 +11,7 @@ from visavis_proxy.contracts.facepp.request import read_text
 from visavis_proxy.contracts.facepp.settings import FacePpSettings
 from visavis_proxy.credentials import Contract, Key
 from visavis_proxy.images import inspect
+from visavis_proxy.key_rate import spend
 from visavis_proxy.services import Services
 
 _LONGEST_CREDENTIAL: Final = 256
@@ -24,7 +25,8 @@ async def admit(fields: Fields, services: Services) -> Key:
     """The caller's key, after its secret, its permission and its rate.
 
     Raises:
-        Refusal: it may not call, or not now.
+        Refusal: it may not call.
+        RateExceeded: not now.
         StateUnavailable: rates cannot be kept.
     """
     api_key, api_secret = (read_text(fields, name, _LONGEST_CREDENTIAL) for name in ("api_key", "api_secret"))
@@ -38,8 +40,7 @@ async def admit(fields: Fields, services: Services) -> Key:
         raise Refusal(errors.AUTHORIZATION_ERROR, key.disabled)
     if not key.may_call(Contract.FACEPP):
         raise Refusal(errors.AUTHORIZATION_ERROR, DENIED_BY_ADMIN)
-    if not await services.state.take(f"qps/{key.id}", key.qps):
-        raise Refusal(errors.CONCURRENCY_LIMIT_EXCEEDED)
+    await spend(key, services.state)
     return key
 
 

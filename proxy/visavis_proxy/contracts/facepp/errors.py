@@ -10,6 +10,7 @@ from typing import Final
 from visavis_client import errors as client
 from visavis_proxy import fetch
 from visavis_proxy.images import Base64Invalid, PictureHeaderInvalid
+from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.state import StateUnavailable
 
 
@@ -82,7 +83,7 @@ class About(Enum):
     RECTANGLE = 2
 
 
-#: Every leaf of the trees of client, fetcher, pictures and state.
+#: Every leaf of the trees of client, fetcher, pictures and state, and what else the proxy's own parts raise.
 RAISED: Final[Mapping[type[Exception], tuple[Fault, About]]] = {
     Base64Invalid: (IMAGE_ERROR_UNSUPPORTED_FORMAT, About.PICTURE),
     PictureHeaderInvalid: (IMAGE_ERROR_UNSUPPORTED_FORMAT, About.PICTURE),
@@ -93,6 +94,7 @@ RAISED: Final[Mapping[type[Exception], tuple[Fault, About]]] = {
     fetch.FetchFailed: (INVALID_IMAGE_URL, About.PICTURE),
     fetch.FetchTooLarge: (IMAGE_FILE_TOO_LARGE, About.PICTURE),
     fetch.FetchTimeout: (IMAGE_DOWNLOAD_TIMEOUT, About.PICTURE),
+    RateExceeded: (CONCURRENCY_LIMIT_EXCEEDED, About.NOTHING),
     # A client waits and asks again, as it does when its own rate is used up.
     client.EngineBusy: (CONCURRENCY_LIMIT_EXCEEDED, About.NOTHING),
     # It restarts within seconds: the same advice.

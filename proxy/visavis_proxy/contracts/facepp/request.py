@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from visavis_client.faces import BoundingBox
 from visavis_proxy.contracts.facepp import errors
@@ -40,6 +40,8 @@ DETECT: Final = Parameters("image_url", "image_file", "", "image_base64", "face_
 class GivenToken:
     """A face seen before."""
 
+    is_remote: ClassVar = False
+
     token: str = field(repr=False)
 
 
@@ -55,6 +57,11 @@ class GivenPicture:
     url: str | None = field(default=None, repr=False)
     #: Pixels of the upright picture.
     rectangle: BoundingBox | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it must be fetched."""
+        return self.url is not None
 
 
 def read_text(fields: Fields, name: str, longest: int) -> str:

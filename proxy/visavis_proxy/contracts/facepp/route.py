@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
@@ -17,7 +16,7 @@ from visavis_client.comparison import compare
 from visavis_client.faces import Template
 from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import FACEPP
-from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.bodies import BodyTooLarge, discard_body
 from visavis_proxy.both import both
 from visavis_proxy.contracts.facepp import errors
 from visavis_proxy.contracts.facepp.answer import Answers
@@ -29,13 +28,14 @@ from visavis_proxy.contracts.facepp.openapi import COMPARE_OPERATION, DETECT_OPE
 from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, read_picture, read_side
 from visavis_proxy.credentials import Key
 from visavis_proxy.faults import log_fault
+from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
 
-Work = Callable[[Fields, Key, Answers], Awaitable[Response]]
+Work = Callable[[Fields, Key, Answers, Place], Awaitable[Response]]
 
 
 def router(services: Services) -> APIRouter:
@@ -71,17 +71,18 @@ class _Room:
 
     async def compare(self, request: Request) -> Response:
         """Compare the largest face of either picture, or the faces of tokens."""
-        return await self._answer(request, self._compare)
+        return await self._answer(request, self._compare, pictures=2)
 
     async def detect(self, request: Request) -> Response:
         """Find the faces of one picture."""
-        return await self._answer(request, self._detect)
+        return await self._answer(request, self._detect, pictures=1)
 
-    async def _compare(self, fields: Fields, key: Key, answers: Answers) -> Response:
+    async def _compare(self, fields: Fields, key: Key, answers: Answers, place: Place) -> Response:
         """The whole story of a comparison."""
         deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
         first, second = (read_side(fields, names, is_trial=key.tier == "trial") for names in COMPARE)
-        loaded = await both(self._faces.load(key, first), self._faces.load(key, second))
+        with place.aside(when=first.is_remote or second.is_remote):
+            loaded = await both(self._faces.load(key, first), self._faces.load(key, second))
         sides = await both(self._faces.see(loaded[0], deadline), self._faces.see(loaded[1], deadline))
         pictures = [(number, side) for number, side in enumerate(sides, 1) if isinstance(side, SeenPicture)]
         tokens = await self._faces.tokens(key, [picture for _, picture in pictures])
@@ -91,31 +92,32 @@ class _Room:
             confidence, ((number, picture, theirs) for (number, picture), theirs in zip(pictures, tokens, strict=True))
         )
 
-    async def _detect(self, fields: Fields, key: Key, answers: Answers) -> Response:
+    async def _detect(self, fields: Fields, key: Key, answers: Answers, place: Place) -> Response:
         deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
         given = read_picture(fields, DETECT, is_trial=key.tier == "trial")
-        picture = await self._faces.see_picture(await self._faces.load_picture(given), deadline)
+        with place.aside(when=given.is_remote):
+            loaded = await self._faces.load_picture(given)
+        picture = await self._faces.see_picture(loaded, deadline)
         (tokens,) = await self._faces.tokens(key, [picture])
         return answers.detected(picture, tokens)
 
-    async def _answer(self, request: Request, work: Work) -> Response:
+    async def _answer(self, request: Request, work: Work, *, pictures: int) -> Response:
         answers = Answers.at(self._services.clock())
-        outcome = "success"
+        gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
-            fields = await self._read(request)
-            key = await admit(fields, self._services)
-            response = await work(fields, key, answers)
+            async with gate.admit(request, max_bytes=max_bytes, pictures=pictures) as place:
+                content_type = request.headers.get("content-type", "")
+                fields = read_fields(content_type, request.scope["query_string"], place.body)
+                key = await admit(fields, self._services)
+                response = await work(fields, key, answers, place)
         except ClientDisconnect:
             raise
         except Exception as error:
             refusal = self._refusal(error)
-            outcome, response = refusal.fault.code, answers.refused(refusal)
-        note(request.scope, outcome=outcome, request_id=answers.request_id)
+            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
+            return answers.refused(refusal)
+        note(request.scope, outcome="success", request_id=answers.request_id)
         return response
-
-    async def _read(self, request: Request) -> Fields:
-        body = await read_body(request, self._settings.max_body_bytes)
-        return read_fields(request.headers.get("content-type", ""), request.scope["query_string"], body)
 
     def _refusal(self, error: Exception) -> Refusal:
         match error:
@@ -136,9 +138,7 @@ class _Room:
     async def not_found(self, request: Request) -> Response:
         """Every other path and every other method."""
         answers = Answers.at(self._services.clock())
-        # Read to its end, which is all that is wanted of it.
-        with suppress(BodyTooLarge):
-            await read_body(request, self._settings.max_body_bytes)
+        await discard_body(request)
         note(request.scope, outcome=errors.API_NOT_FOUND.code, request_id=answers.request_id)
         return answers.refused(Refusal(errors.API_NOT_FOUND))
 

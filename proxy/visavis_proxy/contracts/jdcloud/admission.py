@@ -8,6 +8,7 @@ from typing import Final
 from visavis_proxy.contracts.jdcloud.errors import GatewayError, GatewayStatus, SystemCode, SystemLevelError
 from visavis_proxy.contracts.jdcloud.signature import DATE, NONCE, HttpRequest, SignatureInvalid, read_claim, verify
 from visavis_proxy.credentials import Contract, Key
+from visavis_proxy.key_rate import spend
 from visavis_proxy.services import Services
 
 #: The vendor counts days in China's time.
@@ -32,7 +33,8 @@ class Account:
 
         Raises:
             GatewayError: the nonce was used before.
-            SystemLevelError: the key may not call at all, not this, not now, or not today.
+            SystemLevelError: the key may not call at all, not this, or not today.
+            RateExceeded: not now.
         """
         state = self._services.state
         # Twice the window: a request may be dated ahead of our clock by one, and is good for another.
@@ -44,8 +46,7 @@ class Account:
         if not self._key.may_call(Contract.JDCLOUD):
             raise SystemLevelError(SystemCode.NO_PERMISSION)
         self.remain = await state.remaining(self._counter, self._key.daily_quota, day=self._day)
-        if not await state.take(f"qps/{self._key.id}", self._key.qps):
-            raise SystemLevelError(SystemCode.RATE_EXCEEDED)
+        await spend(self._key, state)
         if not self.remain:
             raise SystemLevelError(SystemCode.DAILY_QUOTA_SPENT)
 

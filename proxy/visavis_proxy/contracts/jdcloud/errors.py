@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from visavis_client import errors as domain
+from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.state import StateUnavailable
 
 
@@ -105,6 +106,7 @@ ROWS: Final[dict[type[Exception], SystemCode | BusinessCode]] = {
     domain.EngineTimeout: BusinessCode.TimeoutException,
     domain.EngineFault: SystemCode.ENGINE_CALL_FAILED,
     TimeoutError: BusinessCode.TimeoutException,
+    RateExceeded: SystemCode.RATE_EXCEEDED,
     StateUnavailable: SystemCode.BUSY,
 }
 

@@ -14,11 +14,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from visavis_client.comparison import compare
-from visavis_client.errors import TemplatesNotComparable
+from visavis_client.errors import EngineBusy, TemplatesNotComparable
 from visavis_client.faces import Face, PictureAnalysis, Template
 from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import JDCLOUD
-from visavis_proxy.bodies import BodyTooLarge, read_body
+from visavis_proxy.bodies import BodyTooLarge
 from visavis_proxy.contracts.jdcloud.admission import authenticate
 from visavis_proxy.contracts.jdcloud.answer import (
     Json,
@@ -35,6 +35,7 @@ from visavis_proxy.contracts.jdcloud.errors import (
     GatewayError,
     GatewayStatus,
     JdCloudError,
+    SystemCode,
     SystemLevelError,
     translate,
 )
@@ -42,6 +43,7 @@ from visavis_proxy.contracts.jdcloud.request import read_question
 from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
 from visavis_proxy.contracts.jdcloud.signature import HttpRequest
 from visavis_proxy.faults import log_fault
+from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.services import Services
 
@@ -80,48 +82,42 @@ class _Room:
 
     async def face_compare_v1(self, request: Request) -> Response:
         """Answer a request, whatever it holds."""
-        request_id = _new_request_id()
+        call = _Call(request, _new_request_id(), in_body=self._settings.request_id_in_body)
+        gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
-            return _respond(200, await self._call(request, request_id), request_id)
+            async with gate.admit(request, max_bytes=max_bytes, pictures=2) as place:
+                return await self._answer(call, place.body)
+        except BodyTooLarge:
+            return call.refused(GatewayError(GatewayStatus.OUT_OF_RANGE, f"the body is larger than {max_bytes} bytes"))
+        except ClientDisconnect:
+            return call.refused(GatewayError(GatewayStatus.CANCELLED, "the body did not arrive"))
         except GatewayError as error:
-            return _refuse(error, request_id)
+            return call.refused(error)
+        except EngineBusy as error:
+            # At the gate: nobody has been proven to call, and nothing is said of anybody's account.
+            return call.not_called(SystemCode.BUSY, remain=0, error=error)
         except Exception as error:
-            log_fault(_log, error, request_id=request_id)
-            return _refuse(GatewayError(GatewayStatus.INTERNAL, "internal error"), request_id)
+            log_fault(_log, error, request_id=call.id)
+            return call.refused(GatewayError(GatewayStatus.INTERNAL, "internal error"))
 
-    async def _call(self, request: Request, request_id: str) -> bytes:
+    async def _answer(self, call: _Call, body: bytes) -> Response:
         """The envelope; a GatewayError, or an error that nobody expected, goes on to the caller."""
-        http_request = await self._read(request)
         watch = Stopwatch(self._services.clock)
-        account = authenticate(http_request, self._services)
-        shown_id = request_id if self._settings.request_id_in_body else None
+        account = authenticate(call.as_sent(body), self._services)
         try:
             async with asyncio.timeout(self._settings.deadline_s):
                 await account.admit()
-                result = await self._compare(http_request.body, watch)
+                result = await self._compare(body, watch)
                 await account.charge()
-            return called(result, charge=True, remain=account.remain, request_id=shown_id)
+            return call.called(result, charge=True, remain=account.remain)
         except Exception as error:
             refusal = error if isinstance(error, JdCloudError) else translate(error)
             if isinstance(refusal, SystemLevelError):
-                return not_called(refusal.code, remain=account.remain, request_id=shown_id)
+                return call.not_called(refusal.code, remain=account.remain, error=error)
             if isinstance(refusal, BusinessError):
                 result = business_error_result(refusal.code, watch)
-                return called(result, charge=False, remain=account.remain, request_id=shown_id)
+                return call.called(result, charge=False, remain=account.remain, outcome=refusal.code.name)
             raise
-
-    async def _read(self, request: Request) -> HttpRequest:
-        limit = self._settings.max_body_bytes
-        try:
-            body = await read_body(request, limit)
-        except BodyTooLarge:
-            raise GatewayError(GatewayStatus.OUT_OF_RANGE, f"the body is larger than {limit} bytes") from None
-        except ClientDisconnect:
-            raise GatewayError(GatewayStatus.CANCELLED, "the body did not arrive") from None
-        query = request.scope["query_string"]
-        target = request.scope["raw_path"] + (b"?" + query if query else b"")
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-        return HttpRequest(request.method, target.decode("latin-1"), headers, body)
 
     async def _compare(self, body: bytes, watch: Stopwatch) -> Json:
         question = read_question(body)
@@ -142,12 +138,49 @@ class _Room:
         return first, second
 
 
+class _Call:
+    """One request: its id, and how its answer is given and noted."""
+
+    def __init__(self, request: Request, request_id: str, *, in_body: bool) -> None:
+        """``in_body``: envelopes hold the id, too."""
+        self._request = request
+        self.id = request_id
+        self._shown_id = request_id if in_body else None
+
+    def as_sent(self, body: bytes) -> HttpRequest:
+        """What its signature was made over."""
+        scope = self._request.scope
+        query = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._request.headers.raw]
+        return HttpRequest(self._request.method, target.decode("latin-1"), headers, body)
+
+    def called(self, result: Json, *, charge: bool, remain: int, outcome: str = "success") -> Response:
+        """The envelope of a call that was made."""
+        note(self._request.scope, outcome=outcome, request_id=self.id)
+        return self._respond(200, called(result, charge=charge, remain=remain, request_id=self._shown_id))
+
+    def not_called(self, code: SystemCode, *, remain: int, error: Exception) -> Response:
+        """The envelope of a call that was not made because of ``error``."""
+        note(self._request.scope, outcome=code.code, request_id=self.id, error=error)
+        return self._respond(200, not_called(code, remain=remain, request_id=self._shown_id))
+
+    def refused(self, error: GatewayError) -> Response:
+        """The gateway's own shape."""
+        note(self._request.scope, outcome=error.status.name, request_id=self.id)
+        return self._respond(int(error.status), gateway_error(error, request_id=self.id))
+
+    def _respond(self, status: int, body: bytes) -> Response:
+        return Response(body, status, {REQUEST_ID_HEADER: self.id}, media_type="application/json; charset=utf-8")
+
+
 class _NothingHere:
     """What the gateway says to a path or a method that it does not know."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = GatewayError(GatewayStatus.NOT_FOUND, "there is no such interface")
-        await _refuse(error, _new_request_id())(scope, receive, send)
+        call = _Call(Request(scope), _new_request_id(), in_body=False)
+        response = call.refused(GatewayError(GatewayStatus.NOT_FOUND, "there is no such interface"))
+        await response(scope, receive, send)
 
 
 def _template(face: Face) -> Template:
@@ -158,11 +191,3 @@ def _template(face: Face) -> Template:
 
 def _new_request_id() -> str:
     return str(uuid.uuid4())
-
-
-def _refuse(error: GatewayError, request_id: str) -> Response:
-    return _respond(int(error.status), gateway_error(error, request_id=request_id), request_id)
-
-
-def _respond(status: int, body: bytes, request_id: str) -> Response:
-    return Response(body, status, {REQUEST_ID_HEADER: request_id}, media_type="application/json; charset=utf-8")
