@@ -1,4 +1,4 @@
-"""The story of an export, once: fetch, fold, build, verify, install."""
+"""The story of an export, once: fetch, fold, build, verify, halve if asked to, install."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from visavis_export.configurations import configurations, is_complete
 from visavis_export.families import build_detector_of, build_embedder_of
 from visavis_export.graph import last_length
+from visavis_export.half_verification import half_detector, half_embedder
 from visavis_export.own_weights import read_own
-from visavis_export.pack import OwnWeights, Pack
+from visavis_export.pack import OwnWeights, Pack, Precision
 from visavis_export.record import describe, identity_of, points_to_install
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, Repository
 from visavis_export.verification import Check, require
-from visavis_export.weights import LockEntry, Weights, from_folder, from_wheel, load_entry
+from visavis_export.weights import LockEntry, Weights, WeightsFile, from_folder, from_wheel, load_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Exported:
     checks: tuple[Check, ...]
     #: Whether thresholds for this embedder lie in the repository.
     has_operating_points: bool
+    dimensions: int
+    #: Whether configurations of the repository's got another length of the embedding.
+    has_new_length: bool
+    #: Whether Triton finds configurations beside the graphs.
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,9 @@ class WeightsSource:
         return entry, self.fetch(entry)
 
 
-def export(repository: Repository, pack: Pack, source: WeightsSource, step: Callable[[str], None]) -> Exported:
+def export(
+    repository: Repository, pack: Pack, precision: Precision, source: WeightsSource, step: Callable[[str], None]
+) -> Exported:
     """Build the pack's graphs and put them in place; ``step`` is told what begins.
 
     Raises:
@@ -55,6 +64,7 @@ def export(repository: Repository, pack: Pack, source: WeightsSource, step: Call
     step("Fetching the weights")
     detector_entry, detector = source.fetch_part(pack, "detector")
     embedder_entry, embedder = source.fetch_part(pack, "embedder")
+    sources = {DETECTOR: (detector_entry, detector.file), EMBEDDER: (embedder_entry, embedder.file)}
     step("Building the detector's graph")
     built = {DETECTOR: build_detector_of(detector.data, pack.detector)}
     step("Building the embedder's graph")
@@ -64,11 +74,30 @@ def export(repository: Repository, pack: Pack, source: WeightsSource, step: Call
         step(f"Verifying the {what} against {built[name].against}")
         checks += built[name].verify()
     require(checks)
-    step("Putting the graphs in place")
     graphs = {name: one.graph for name, one in built.items()}
+    if precision is Precision.FP16:
+        step("Halving the precision, and verifying against fp32")
+        graphs[DETECTOR], of_detector = half_detector(graphs[DETECTOR])
+        graphs[EMBEDDER], of_embedder = half_embedder(graphs[EMBEDDER])
+        checks += [*of_detector, *of_embedder]
+    step("Putting the graphs in place")
+    return _install(repository, pack, precision, graphs, sources, tuple(checks))
+
+
+def _install(
+    repository: Repository,
+    pack: Pack,
+    precision: Precision,
+    graphs: dict[str, bytes],
+    sources: dict[str, tuple[LockEntry, WeightsFile]],
+    checks: tuple[Check, ...],
+) -> Exported:
     identity = identity_of(pack, graphs[EMBEDDER])
+    dimensions = last_length(graphs[EMBEDDER])
     points = points_to_install(repository, pack, identity)
-    sources = {DETECTOR: (detector_entry, detector.file), EMBEDDER: (embedder_entry, embedder.file)}
-    files = graphs if points.shipped is None else {**graphs, POINTS: points.shipped}
-    repository.install(files, describe(pack, graphs, sources, points.shipped, last_length(graphs[EMBEDDER])))
-    return Exported(identity, tuple(checks), points.present)
+    was_complete = is_complete(repository)
+    settings = configurations(repository, dimensions)
+    files = {**graphs, **settings} if points.shipped is None else {**graphs, **settings, POINTS: points.shipped}
+    repository.install(files, describe(pack, graphs, sources, points.shipped, dimensions, precision))
+    has_new_length = was_complete and bool(settings)
+    return Exported(identity, checks, points.present, dimensions, has_new_length, is_complete(repository))

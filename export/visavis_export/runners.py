@@ -6,12 +6,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from visavis_export.detector import FRAME, MAX_FACES
 from visavis_export.matching import Faces, Floats
 from visavis_export.pack import DetectorRecipe
 
 Pixels = npt.NDArray[np.uint8]
+#: What onnxruntime raises for a graph that it does not run: it has no common root.
+REFUSALS = (
+    runtime.Fail,
+    runtime.InvalidArgument,
+    runtime.InvalidGraph,
+    runtime.NotImplemented,
+    runtime.RuntimeException,
+)
 
 
 class OurDetector:

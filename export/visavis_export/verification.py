@@ -15,12 +15,12 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from visavis_export import pictures
-from visavis_export.detector import build_detector
 from visavis_export.errors import VerificationFailed
 from visavis_export.folding import Network
 from visavis_export.matching import Agreement, Faces, compare, cosine
 from visavis_export.pack import DetectorRecipe
 from visavis_export.runners import OurDetector, OurEmbedder, ReferenceDetector, ReferenceEmbedder
+from visavis_export.yunet import build_yunet
 
 #: Here nearly everything is a candidate, so that overlap suppression and ranking have work to do.
 _LOOSE_THRESHOLD = 0.05
@@ -43,17 +43,15 @@ class Check:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
-def require(checks: list[Check]) -> None:
+def require(checks: list[Check], otherwise: str = "The new graphs do not do what the originals do") -> None:
     """Every check holds.
 
     Raises:
-        VerificationFailed: naming those that do not.
+        VerificationFailed: naming the first that does not.
     """
     failed = [f"{c.name} is {c.measured:.6g}, the limit {c.limit:g}" for c in checks if not c.holds]
     if failed:
-        raise VerificationFailed(
-            f"The new graphs do not do what the originals do, so nothing was replaced: {failed[0]}."
-        )
+        raise VerificationFailed(f"{otherwise}, so nothing was replaced: {failed[0]}.")
 
 
 def check_folding(weights: bytes, network: Network) -> list[Check]:
@@ -81,7 +79,7 @@ def check_detector(graph: bytes, network: Network, recipe: DetectorRecipe) -> li
     original = network.serialised()
     strict, single = _follow(graph, original, recipe, frames)
     loose_recipe = replace(recipe, score_threshold=_LOOSE_THRESHOLD, tall_score_threshold=_LOOSE_THRESHOLD)
-    loose, _ = _follow(build_detector(network, loose_recipe), original, loose_recipe, frames)
+    loose, _ = _follow(build_yunet(network, loose_recipe), original, loose_recipe, frames)
     batch = OurDetector(graph).detect(np.resize(frames, (_BATCH, *frames.shape[1:])))
     furthest = max(apart(batch[row], single[row % len(single)]) for row in range(_BATCH))
     return [
