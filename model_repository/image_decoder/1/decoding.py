@@ -111,17 +111,25 @@ def decode(data: bytes, header: Header, long_side: float) -> Pixels:
     return turn_upright(pixels, header.orientation)
 
 
-def letterbox(picture: Pixels) -> tuple[Pixels, float]:
-    """Fit a picture into the top left of a black frame: uint8 (1, 640, 640, 3), and frame pixels per picture pixel."""
+def new_frame() -> Pixels:
+    """Room for one letterbox, not yet filled."""
+    return np.empty((1, FRAME, FRAME, 3), np.uint8)
+
+
+def letterbox(picture: Pixels, frame: Pixels | None = None) -> tuple[Pixels, float]:
+    """Fit a picture into the top left of a black frame: uint8 (1, 640, 640, 3), and frame pixels per picture pixel.
+
+    ``frame`` is one of before, to be filled anew: mapping fresh memory takes longer than scaling a small picture.
+    """
     height, width = picture.shape[:2]
     scale = FRAME / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    frame = (
-        np.zeros((1, FRAME, FRAME, 3), np.uint8) if size != (FRAME, FRAME) else np.empty((1, FRAME, FRAME, 3), np.uint8)
-    )
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    frame = new_frame() if frame is None else frame
+    frame[0, down:] = 0
+    frame[0, :down, across:] = 0
     # Area averaging where pixels would be skipped; between half and full size linear loses nothing and is faster.
     method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    frame[0, : size[1], : size[0]] = cv2.resize(picture, size, interpolation=method)
+    cv2.resize(picture, (across, down), dst=frame[0, :down, :across], interpolation=method)
     return frame, scale
 
 

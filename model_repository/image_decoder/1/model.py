@@ -29,28 +29,31 @@ class TritonPythonModel:
         cv2.setNumThreads(1)
         parameters = json.loads(args["model_config"])["parameters"]
         self.max_pixels = int(parameters["max_pixels"]["string_value"])
+        self.frames = []
 
     def execute(self, requests):
         """Each request has its own answer; one bad picture harms no other."""
-        return [self._answer(request) for request in requests]
+        # A frame is free again once Triton has copied the answers, which it has before it calls the next time.
+        self.frames += [decoding.new_frame() for _ in range(len(requests) - len(self.frames))]
+        return [self._answer(request, frame) for request, frame in zip(requests, self.frames)]
 
-    def _answer(self, request):
+    def _answer(self, request, frame):
         if request.is_cancelled():  # nobody waits for it: a queue of such is gone at once
             return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
         region = pb_utils.get_input_tensor_by_name(request, "region").as_numpy()
         try:
-            tensors = self._decode(image.reshape(-1)[0], tuple(int(side) for side in region))
+            tensors = self._decode(image.reshape(-1)[0], tuple(int(side) for side in region), frame)
         except tuple(FAULTS) as fault:
             message = f"{FAULTS[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
 
-    def _decode(self, data, region):
+    def _decode(self, data, region, frame):
         header = decoding.read_header(data, self.max_pixels)
         picture = decoding.decode(data, header, decoding.long_side_for(header, region))
         part, left, top = decoding.crop(picture, header, region)
-        frame, scale = decoding.letterbox(part)
+        frame, scale = decoding.letterbox(part, frame)
         width, height = header.upright
         # geometry: size of the original, size of the picture at hand, where the searched part begins in the original,
         # and frame pixels per original pixel in x and y.

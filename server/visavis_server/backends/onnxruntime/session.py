@@ -232,7 +232,7 @@ class OnnxModel:
         Raises:
             ExecutionFault: one of the requests, or the graph, is at fault; then none has an answer.
         """
-        if self._config.max_batch_size == 0:
+        if self._config.max_batch_size == 0 or len(requests) == 1:
             return [self._execute(request) for request in requests]
         first = self._config.inputs[0].name
         rows = [len(request[first]) for request in requests]
