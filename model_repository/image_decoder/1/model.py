@@ -35,7 +35,7 @@ class TritonPythonModel:
         """Each request has its own answer; one bad picture harms no other."""
         # A frame is free again once Triton has copied the answers, which it has before it calls the next time.
         self.frames += [decoding.new_frame() for _ in range(len(requests) - len(self.frames))]
-        return [self._answer(request, frame) for request, frame in zip(requests, self.frames)]
+        return [self._answer(request, frame) for request, frame in zip(requests, self.frames, strict=False)]
 
     def _answer(self, request, frame):
         if request.is_cancelled():  # nobody waits for it: a queue of such is gone at once
