@@ -1,40 +1,26 @@
-"""The graph `face_detector`: uint8 letterboxes in, the best faces of each out.
+"""What every `face_detector` does after its network: the best candidates, overlaps suppressed, a table of fixed size.
 
-Around YuNet's network stand what OpenCV's FaceDetectorYN does in code: channel order, decoding of boxes and landmarks,
-the score, the suppression of overlaps. Then the survivors, as many as there are, are laid into a table of fixed size.
+A family's graph scores all its cells, then asks for the `shortlist` and decodes only that. Its names for the rest:
+`score_plane` [n, 1, k], `box_corner` and `box_size` [n, k, 2], `rows` [n, k, 14]: x, y, width, height and five points,
+in pixels of the frame; and the constant `zero`.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from onnx import NodeProto, TensorProto
+from onnx import TensorProto
 
-from visavis_export.errors import NetworkUnexpected
-from visavis_export.folding import Network, attributes
 from visavis_export.graph import Graph
 from visavis_export.pack import DetectorRecipe
 
 #: Side of the square frame, pixels; the most faces of a picture.
 FRAME, MAX_FACES = 640, 32
 STRIDES = (8, 16, 32)
-CELLS = sum((FRAME // stride) ** 2 for stride in STRIDES)
-_OPERATORS = frozenset({"Conv", "Relu", "MaxPool", "Resize", "Add", "Transpose", "Reshape", "Sigmoid"})
+#: So many cells are decoded, of YuNet's 8400 or SCRFD's 21000. Cells that score too little never get here, and a face
+#: lights about ten: the densest of our photographs has 24 faces and 207 such cells. Only where more than these
+#: compete can the answer be another, and then each of 32 faces has still sixteen.
+SHORTLIST = 512
 _FLOAT, _INT32 = TensorProto.FLOAT, TensorProto.INT32
-
-
-def build_detector(network: Network, recipe: DetectorRecipe) -> bytes:
-    """The finished graph; tensors as docs/architecture.md names them.
-
-    Raises:
-        NetworkUnexpected: the network is not YuNet.
-    """
-    graph = Graph()
-    _input(graph, network)
-    _trunk(graph, network)
-    _decode(graph)
-    suppress_overlaps(graph, recipe)
-    lay_out(graph)
-    return finished(graph)
 
 
 def finished(graph: Graph) -> bytes:
@@ -51,73 +37,14 @@ def finished(graph: Graph) -> bytes:
     )
 
 
-def _input(graph: Graph, network: Network) -> None:
-    """Bytes to the network's input. They are transposed before they become four times as large."""
-    if len(network.inputs) != 1:
-        raise NetworkUnexpected("YuNet has one input.")
-    planes = graph.add("Transpose", ["image"], "image_planes", perm=[0, 3, 1, 2])
-    graph.add("Cast", [planes], network.inputs[0].name, to=_FLOAT)
+def shortlist(graph: Graph, scores: str, recipe: DetectorRecipe, best: str, cells: str) -> None:
+    """Of the plane ``scores`` [n, 1, c] the ``best``, falling, and their ``cells``: [n, 1, k] both.
 
-
-def _trunk(graph: Graph, network: Network) -> None:
-    """YuNet's own nodes, with its batch axis set free and its first convolution turned from BGR to RGB."""
-    entrance = network.inputs[0].name
-    used: set[str] = set()
-    for node in network.nodes:
-        if node.op_type not in _OPERATORS:
-            raise NetworkUnexpected(f"YuNet has no {node.op_type} node.")
-        inputs = list(node.input)
-        if node.op_type == "Reshape":
-            inputs[1] = graph.constant(f"{node.output[0]}_shape", _free_batch(network, node))
-        if entrance in inputs:
-            inputs[1] = graph.constant("first_weights_rgb", network.constants[inputs[1]][:, ::-1])
-        for name in inputs:
-            if name in network.constants and name not in used:
-                used.add(graph.constant(name, network.constants[name]))
-        graph.add(node.op_type, inputs, node.output[0], **attributes(node))
-
-
-def _free_batch(network: Network, node: NodeProto) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """[1, cells, values] as [0, cells, values]: 0 copies the input's own batch."""
-    batch, cells, values = network.constants[node.input[1]]
-    if batch != 1:
-        raise NetworkUnexpected("YuNet reshapes its heads to a batch of 1.")
-    return np.array([0, cells, values], np.int64)
-
-
-def _decode(graph: Graph) -> None:
-    """Heads to `scores` [n, cells, 1] and `rows` [n, cells, 14]: x, y, width, height and five points, in pixels."""
-    for head in ("cls", "obj", "bbox", "kps"):
-        graph.add("Concat", [f"{head}_{stride}" for stride in STRIDES], head, axis=1)
-    low, high = graph.constant("zero", np.float32(0)), graph.constant("one", np.float32(1))
-    for head in ("cls", "obj"):
-        graph.add("Clip", [head, low, high], f"{head}_clipped")
-    graph.add("Sqrt", [graph.add("Mul", ["cls_clipped", "obj_clipped"], "scores_squared")], "scores")
-
-    grid, stride = _cells()
-    graph.constant("grid", grid)
-    graph.constant("grid_points", np.tile(grid, 5))
-    graph.constant("stride", stride)
-    graph.split("bbox", ["box_offset", "box_log_size"], [2, 2])
-    centre = graph.add("Mul", [graph.add("Add", ["box_offset", "grid"], "box_cell"), "stride"], "box_centre")
-    size = graph.add("Mul", [graph.add("Exp", ["box_log_size"], "box_ratio"), "stride"], "box_size")
-    half = graph.add("Mul", [size, graph.constant("half", np.float32(0.5))], "box_half")
-    graph.add("Sub", [centre, half], "box_corner")
-    graph.add("Mul", [graph.add("Add", ["kps", "grid_points"], "points_cell"), "stride"], "points")
-    graph.add("Concat", ["box_corner", "box_size", "points"], "rows", axis=2)
-
-
-def _cells() -> tuple[
-    np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-]:
-    """Column and row of every cell, and its side in pixels: float32 [1, cells, 2] and [1, cells, 1]."""
-    grids, sides = [], []
-    for stride in STRIDES:
-        across = FRAME // stride
-        row, column = np.divmod(np.arange(across * across), across)
-        grids.append(np.stack([column, row], axis=1))
-        sides.append(np.full((across * across, 1), stride))
-    return np.concatenate(grids)[None].astype(np.float32), np.concatenate(sides)[None].astype(np.float32)
+    What scores too little for even the tallest face becomes 0 first: then TopK, which keeps a heap, turns nearly every
+    cell away at its first comparison.
+    """
+    bare = graph.add("ThresholdedRelu", [scores], f"{best}_of", alpha=recipe.tall_score_threshold)
+    graph.top(bare, graph.shared(np.array([SHORTLIST], np.int64)), best, cells)
 
 
 def suppress_overlaps(graph: Graph, recipe: DetectorRecipe) -> None:
@@ -128,7 +55,6 @@ def suppress_overlaps(graph: Graph, recipe: DetectorRecipe) -> None:
     corner = graph.add("Cast", [graph.add("Cast", ["box_corner"], "corner_whole", to=_INT32)], "near", to=_FLOAT)
     size = graph.add("Cast", [graph.add("Cast", ["box_size"], "size_whole", to=_INT32)], "whole_size", to=_FLOAT)
     boxes = graph.add("Concat", [corner, graph.add("Add", [corner, size], "far")], "corners", axis=2)
-    graph.add("Transpose", ["scores"], "score_plane", perm=[0, 2, 1])
     plane = _demand(graph, recipe)
     most = graph.constant("max_faces", np.array([MAX_FACES], np.int64))
     overlap = graph.constant("overlap_threshold", np.array([recipe.overlap_threshold], np.float32))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visavis_export.detector import FRAME, STRIDES, finished, lay_out, suppress_overlaps
+from visavis_export.detector import FRAME, STRIDES, finished, lay_out, shortlist, suppress_overlaps
 from visavis_export.errors import NetworkUnexpected
 from visavis_export.freeing import FreeNetwork, enter, free, graft
 from visavis_export.graph import Graph
@@ -49,10 +49,12 @@ def build_scrfd(data: bytes, recipe: DetectorRecipe) -> bytes:
     pixels = enter(graph, whole, recipe)
     window = [REDUCTION, REDUCTION]
     reduced = graph.add("AveragePool", [pixels], "pixels_reduced", kernel_shape=window, strides=window)
-    _candidates(graph, whole, pixels, "whole", 1)
-    _candidates(graph, small, reduced, "small", REDUCTION)
+    for network, entrance, name, reduction in ((whole, pixels, "whole", 1), (small, reduced, "small", REDUCTION)):
+        found = _values(graph, network, entrance, name, FRAME // reduction)
+        shortlist(graph, f"{name}_plane", recipe, f"{name}_best", f"{name}_cells")
+        _decode(graph, found, name, reduction)
     _only_large(graph, recipe)
-    graph.add("Concat", ["whole_values_1", "small_scores"], "scores", axis=1)
+    graph.add("Concat", ["whole_best", "small_scores"], "score_plane", axis=2)
     for part in ("box_corner", "box_size", "points"):
         graph.add("Concat", [f"whole_{part}", f"small_{part}"], part, axis=1)
     graph.add("Concat", ["box_corner", "box_size", "points"], "rows", axis=2)
@@ -86,29 +88,37 @@ def _head(network: FreeNetwork, output: str, side: int) -> Head:
     return Head(tensor, side // shape[2], shape[1] // values, values, squashed)
 
 
-def _candidates(graph: Graph, network: FreeNetwork, entrance: str, name: str, reduction: int) -> None:
-    """One scale's candidates, in pixels of the frame.
+def _values(graph: Graph, network: FreeNetwork, entrance: str, name: str, side: int) -> list[tuple[int, int]]:
+    """One scale's raw values: `<name>_plane` [n, 1, c], the scores; `<name>_values_4` and `_10` [n, c, …].
 
-    `<name>_values_1` [n, c, 1], the scores; `<name>_box_corner` and `_box_size` [n, c, 2]; `_points` [n, c, 10].
+    Returns the strides that follow one another among the c anchors, and how many anchors each of their cells has.
     """
-    side = FRAME // reduction
     found = sorted(heads(network, side), key=lambda head: (head.values, head.stride))
     maps = graft(graph, network, entrance, tuple(head.map for head in found), name)
     for values in _VALUES:
         parts = [_arranged(graph, head, maps[head.map], name) for head in found if head.values == values]
         graph.add("Concat", parts, f"{name}_values_{values}", axis=1)
-    anchors = [(head.stride, head.anchors) for head in found if head.values == 1]
-    centres, strides = _anchors(anchors, side)
-    centre = graph.constant(f"{name}_centres", centres * reduction)
-    unit = graph.constant(f"{name}_strides", strides * reduction)
-    distances = graph.add("Mul", [f"{name}_values_4", unit], f"{name}_distances")
-    graph.split(distances, [f"{name}_near", f"{name}_far"], [2, 2])
-    graph.add("Sub", [centre, f"{name}_near"], f"{name}_box_corner")
-    graph.add("Add", [f"{name}_near", f"{name}_far"], f"{name}_box_size")
-    offsets = graph.add("Mul", [f"{name}_values_10", unit], f"{name}_point_offsets")
-    graph.add(
-        "Add", [offsets, graph.constant(f"{name}_point_centres", np.tile(centres, 5) * reduction)], f"{name}_points"
+    graph.add("Reshape", [f"{name}_values_1", graph.shared(np.array([0, 1, -1], np.int64))], f"{name}_plane")
+    return [(head.stride, head.anchors) for head in found if head.values == 1]
+
+
+def _decode(graph: Graph, strides: list[tuple[int, int]], name: str, reduction: int) -> None:
+    """A scale's shortlist, in the frame's pixels: `<name>_box_corner`, `_box_size` [n, k, 2], `_points` [n, k, 10]."""
+    column = graph.add("Transpose", [f"{name}_cells"], f"{name}_cells_column", perm=[0, 2, 1])
+    boxes, points = (
+        graph.add("GatherND", [f"{name}_values_{values}", column], f"{name}_raw_{values}", batch_dims=1)
+        for values in _VALUES[1:]
     )
+    anchors = graph.constant(f"{name}_anchors", _anchors(strides, FRAME // reduction) * reduction)
+    listed = graph.add("Squeeze", [f"{name}_cells", graph.shared(np.array([1], np.int64))], f"{name}_cells_listed")
+    at = graph.add("Gather", [anchors, listed], f"{name}_at")
+    graph.split(at, [f"{name}_centre", f"{name}_point_centres", f"{name}_unit"], [2, 10, 1])
+    distances = graph.add("Mul", [boxes, f"{name}_unit"], f"{name}_distances")
+    graph.split(distances, [f"{name}_near", f"{name}_far"], [2, 2])
+    graph.add("Sub", [f"{name}_centre", f"{name}_near"], f"{name}_box_corner")
+    graph.add("Add", [f"{name}_near", f"{name}_far"], f"{name}_box_size")
+    offsets = graph.add("Mul", [points, f"{name}_unit"], f"{name}_point_offsets")
+    graph.add("Add", [offsets, f"{name}_point_centres"], f"{name}_points")
 
 
 def _arranged(graph: Graph, head: Head, tensor: str, name: str) -> str:
@@ -120,22 +130,20 @@ def _arranged(graph: Graph, head: Head, tensor: str, name: str) -> str:
     return graph.add("Sigmoid", [listed], f"{label}_squashed") if head.squashed else listed
 
 
-def _anchors(
-    strides: list[tuple[int, int]], side: int
-) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Place of every anchor and its stride, pixels: float32 [1, c, 2] and [1, c, 1]."""
-    places, units = [], []
-    for stride, anchors in strides:
+def _anchors(strides: list[tuple[int, int]], side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Place of every anchor, six times over, and its stride, pixels: float32 [c, 13]."""
+    anchors = []
+    for stride, each in strides:
         across = side // stride
-        row, column = np.divmod(np.repeat(np.arange(across * across), anchors), across)
-        places.append(np.stack([column, row], axis=1) * stride)
-        units.append(np.full((len(row), 1), stride))
-    return np.concatenate(places)[None].astype(np.float32), np.concatenate(units)[None].astype(np.float32)
+        row, column = np.divmod(np.repeat(np.arange(across * across), each), across)
+        anchors.append(np.stack([*[column, row] * 6, np.ones_like(row)], axis=1) * stride)
+    return np.concatenate(anchors, dtype=np.float32, casting="unsafe")
 
 
 def _only_large(graph: Graph, recipe: DetectorRecipe) -> None:
     """Scores of the small scale become 0 where a face is so small that the whole frame shows it better."""
     limit = graph.constant("close_up_height", np.float32(recipe.close_up_from * FRAME))
     graph.split("small_box_size", ["small_width", "small_height"], [1, 1])
-    large = graph.add("Greater", ["small_height", limit], "small_is_large")
-    graph.add("Where", [large, "small_values_1", "zero"], "small_scores")
+    heights = graph.add("Transpose", ["small_height"], "small_height_plane", perm=[0, 2, 1])
+    large = graph.add("Greater", [heights, limit], "small_is_large")
+    graph.add("Where", [large, "small_best", "zero"], "small_scores")

@@ -28,7 +28,7 @@ def suppression() -> onnxruntime.InferenceSession:
     graph.split("rows", ["box_corner", "box_size", "points"], [2, 2, 10])
     suppress_overlaps(graph, RECIPE)
     lay_out(graph)
-    inputs = [("rows", TensorProto.FLOAT, ["n", "c", 14]), ("scores", TensorProto.FLOAT, ["n", "c", 1])]
+    inputs = [("rows", TensorProto.FLOAT, ["n", "c", 14]), ("score_plane", TensorProto.FLOAT, ["n", 1, "c"])]
     kinds = [TensorProto.FLOAT] * 3 + [TensorProto.INT32]
     shapes: list[list[int | str]] = [["n", MAX_FACES, 4], ["n", MAX_FACES, 5, 2], ["n", MAX_FACES], ["n", 1]]
     model = graph.model("suppression", inputs, list(zip(OUTPUTS, kinds, shapes, strict=True)))
@@ -56,7 +56,7 @@ def test_a_crowd_is_thinned_as_opencv_thins_it(suppression: onnxruntime.Inferenc
     """The same rows survive, best first, each in place, and the rest of the table is zeros."""
     rows, scores = candidates(seed, 40 + 20 * seed)
     kept = opencv_keeps(rows, scores)
-    boxes, landmarks, best, count = suppression.run(OUTPUTS, {"rows": rows[None], "scores": scores[None, :, None]})
+    boxes, landmarks, best, count = suppression.run(OUTPUTS, {"rows": rows[None], "score_plane": scores[None, None]})
     faces = len(kept)
     assert count.tolist() == [[faces]]
     np.testing.assert_array_equal(boxes[0, :faces], rows[kept, :4])
@@ -74,18 +74,18 @@ def test_overlap_of_exactly_the_threshold_is_kept(suppression: onnxruntime.Infer
         rows[:2, :4] = [[0, 0, 100, 10], second]
         scores[:2] = [0.9, 0.8]
         assert len(opencv_keeps(rows, scores)) == expected
-        (count,) = suppression.run(["face_count"], {"rows": rows[None], "scores": scores[None, :, None]})
+        (count,) = suppression.run(["face_count"], {"rows": rows[None], "score_plane": scores[None, None]})
         assert count.item() == expected
 
 
 def test_frames_of_a_batch_know_nothing_of_one_another(suppression: onnxruntime.InferenceSession) -> None:
     """Sixteen frames at once, one of them empty, give what each gives alone."""
     drawn = [candidates(seed, 200) for seed in range(16)]
-    rows, scores = np.stack([r for r, _ in drawn]), np.stack([s for _, s in drawn])[:, :, None]
+    rows, scores = np.stack([r for r, _ in drawn]), np.stack([s for _, s in drawn])[:, None]
     scores[5] = 0
-    together = suppression.run(OUTPUTS, {"rows": rows, "scores": scores})
+    together = suppression.run(OUTPUTS, {"rows": rows, "score_plane": scores})
     for frame in range(16):
-        alone = suppression.run(OUTPUTS, {"rows": rows[frame : frame + 1], "scores": scores[frame : frame + 1]})
+        alone = suppression.run(OUTPUTS, {"rows": rows[frame : frame + 1], "score_plane": scores[frame : frame + 1]})
         for of_all, of_one in zip(together, alone, strict=True):
             np.testing.assert_array_equal(of_all[frame], of_one[0])
     assert together[3][5].item() == 0
@@ -108,6 +108,6 @@ def test_the_taller_a_face_the_less_it_must_score(
     """From half of the frame to all of it the demand falls from 0.4 to 0.2."""
     rows = np.zeros((1, 1, 14), np.float32)
     rows[0, 0, :4] = (10, 0, 50, height)
-    feed = {"rows": np.repeat(rows, 40, axis=1), "scores": np.full((1, 40, 1), score, np.float32)}
+    feed = {"rows": np.repeat(rows, 40, axis=1), "score_plane": np.full((1, 1, 40), score, np.float32)}
     found = suppression.run(["face_count"], feed)[0]
     assert bool(found[0, 0]) is kept
