@@ -1,13 +1,13 @@
 """Settings of the proxy: read once, then passed.
 
 Every field can be set by an environment variable: ``VISAVIS_`` and its name in capitals; fields of a group are
-joined with two underscores (``VISAVIS_FETCH__MAX_REDIRECTS``). Lists are JSON
-(``VISAVIS_S3__BUCKETS='["pictures"]'``).
+joined with two underscores (``VISAVIS_FETCH__MAX_REDIRECTS``). Lists have commas between their values
+(``VISAVIS_S3__BUCKETS=pictures,portraits``) or are JSON. A name that begins like a setting and is none is refused.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+import os
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -18,6 +18,8 @@ from visavis_proxy.contracts.aliyun.settings import AliyunSettings
 from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.contracts.facepp.settings import FacePpSettings
 from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
+from visavis_proxy.setting_lists import Names, Networks
+from visavis_proxy.setting_names import PREFIX, unknown_names
 
 
 class SettingsInvalid(Exception):
@@ -34,9 +36,9 @@ class FetchSettings(BaseModel):
     total_timeout_s: float = Field(6.0, gt=0)
     max_redirects: int = Field(3, ge=0)
     #: Inside networks that may be fetched from although their addresses are private.
-    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    allowed_networks: Networks = ()
     #: Further networks never to fetch from, such as a NAT64 prefix of one's own; these win over the allowed.
-    refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    refused_networks: Networks = ()
     #: At most so many fetches at once in one worker.
     max_concurrent: int = Field(64, ge=1)
 
@@ -47,7 +49,7 @@ class S3Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: Every caller can read every key of these.
-    buckets: tuple[str, ...] = ()
+    buckets: Names = ()
     #: Another service that speaks S3; None: AWS's own, of the region.
     endpoint_url: str | None = None
     region: str | None = None
@@ -73,7 +75,7 @@ class Settings(BaseSettings):
     """Everything the proxy can be told."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VISAVIS_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -121,13 +123,19 @@ def read_settings() -> Settings:
     """The settings of the environment.
 
     Raises:
-        SettingsInvalid: they are not as documented; the text names each variable and shows no value.
+        SettingsInvalid: they are not as documented; the text names each variable and shows no secret.
     """
+    strangers = unknown_names(Settings, os.environ)
+    if strangers:
+        raise SettingsInvalid("; ".join(strangers))
     try:
         return Settings()
     except ValidationError as error:
         # Not the whole text: pydantic repeats the input, secrets included.
-        faults = (f"VISAVIS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        faults = (
+            f"{PREFIX}{'__'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise SettingsInvalid("; ".join(faults)) from None
     except SettingsError as error:
-        raise SettingsInvalid(f"{error}: lists are written as JSON") from None
+        raise SettingsInvalid(f"{error}: a group is written as JSON, its fields better one by one") from None

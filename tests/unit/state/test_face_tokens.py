@@ -225,7 +225,7 @@ def test_the_purge_command_says_what_is_wrong_in_one_line(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("VISAVIS_STATE__FACE_TOKEN_TTL_S", "hidden"), ("VISAVIS_S3__BUCKETS", "hidden, not JSON")]
+    ("name", "value"), [("VISAVIS_STATE__FACE_TOKEN_TTL_S", "hidden"), ("VISAVIS_S3__BUCKETS", "[hidden, not JSON")]
 )
 def test_a_setting_that_is_none_is_told_in_one_line_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

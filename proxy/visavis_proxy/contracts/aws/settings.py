@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+from visavis_proxy.setting_lists import split_list
 
 #: First segments of other addresses of the service. A stage answers for everything below its name, so none of these
 #: may be one.
@@ -30,7 +33,7 @@ class AwsSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: The first path segment of a call; a call without a stage is answered too.
-    stages: tuple[Stage, ...] = ("prod",)
+    stages: Annotated[tuple[Stage, ...], NoDecode, BeforeValidator(split_list)] = ("prod",)
     #: None: NONE, as documented, while the service is bound to loopback; AWS_IAM elsewhere.
     authorization: Authorization | None = None
     #: How far a signature's date may lie from our clock, either way.
