@@ -110,6 +110,19 @@ async def purge_tokens(settings: Settings, *, expired_only: bool) -> int:
         await state.close()
 
 
+async def check_state(settings: Settings) -> None:
+    """Open what keeps state, as a worker will, and close it again.
+
+    Raises:
+        SettingsInvalid, StateUnavailable: a worker could not.
+    """
+    state = open_store(settings)
+    try:
+        open_sealer(settings)
+    finally:
+        await state.close()
+
+
 def _place(owner: str, token: str) -> str:
     # A token has a fixed length, so that owner and token cannot run into one another.
     return hashlib.sha256(f"face_token {token} {owner}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.serve import export
 from visavis_server.state import STATE_FILE, ServingState
 from visavis_server.triton import Device, EmbeddedTriton
@@ -20,6 +21,8 @@ def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, de
     """
     running = ServingState.read(data_dir / STATE_FILE)
     if address is not None:
+        check_address(address)
+        wait_for_listener(address)
         yield address
     elif running is not None:
         yield running.triton.grpc

@@ -17,7 +17,6 @@ from visavis_server.triton import Device
 
 app = typer.Typer(
     name="visavis",
-    help="Face comparison on NVIDIA Triton behind four vendors' documented APIs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -31,6 +30,26 @@ ModelRepository = Annotated[
 ]
 DataDir = Annotated[Path, typer.Option(envvar="VISAVIS_DATA_DIR", help="Keys, state and logs.")]
 DeviceOption = Annotated[Device, typer.Option(help="What the models run on.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from visavis_server.version import version
+
+        typer.echo(version(Path(os.environ.get("VISAVIS_MODEL_REPOSITORY", "model_repository"))))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and the models, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Face comparison on NVIDIA Triton behind four vendors' documented APIs."""
 
 
 def default_workers(cores: int) -> int:
@@ -87,7 +106,10 @@ def compare(
     triton: Annotated[
         str | None,
         typer.Option(
-            "--server", metavar="HOST:PORT", help="gRPC of a Triton.  [default: a running service's, or one's own]"
+            "--triton",
+            "--server",
+            metavar="HOST:PORT",
+            help="gRPC of a Triton.  [default: a running service's, or one's own]",
         ),
     ] = None,
     model_repository: ModelRepository = Path("model_repository"),

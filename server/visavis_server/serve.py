@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import re
 import shutil
 import signal
 import socket
@@ -20,11 +19,14 @@ from pathlib import Path
 import typer
 
 from visavis_proxy.credentials import Credentials, CredentialsInvalid
-from visavis_proxy.settings import SettingsInvalid, read_settings
+from visavis_proxy.face_tokens import check_state
+from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
+from visavis_proxy.state import StateUnavailable
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file
+from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.state import STATE_FILE, ServingState
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
@@ -32,7 +34,6 @@ from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_de
 #: Within the data directory.
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,14 @@ def serve(options: ServeOptions) -> None:
         CommandFailed: it cannot serve; the text says why.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _check_settings()
-    if options.triton is not None and not _ADDRESS.fullmatch(options.triton):
-        raise CommandFailed(f"--triton {options.triton}: an address is host:port, such as 127.0.0.1:8001")
+    settings = _settings(options)
+    if options.triton is not None:
+        check_address(options.triton)
     with _alone_in(options.data_dir), listen(options.host, options.port) as listener:
+        _check_state(settings)
+        key_file = _key_file(options)
+        if not settings.on_loopback:
+            typer.echo(exposure(settings), err=True)
         if options.triton is None:
             TritonInstallation.find()
             export(options.model_repository)
@@ -69,7 +74,8 @@ def serve(options: ServeOptions) -> None:
             raise CommandFailed(
                 f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
             )
-        key_file = _key_file(options)
+        else:
+            wait_for_listener(options.triton)
         plan = _plan(options, listener, key_file)
         if plan.make_triton is not None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
@@ -152,12 +158,37 @@ def _key_file(options: ServeOptions) -> Path:
     return path
 
 
-def _check_settings() -> None:
-    """Read the environment here once, so that a mistake is told once and not by every worker."""
+def _settings(options: ServeOptions) -> Settings:
+    """What the workers will read; here once, so that a mistake is told once, and before anything is started.
+
+    Raises:
+        CommandFailed: see read_settings.
+    """
     try:
-        read_settings()
+        return read_settings().model_copy(update={"host": options.host, "data_dir": options.data_dir})
     except SettingsInvalid as error:
         raise CommandFailed(str(error)) from None
+
+
+def _check_state(settings: Settings) -> None:
+    """See check_state.
+
+    Raises:
+        CommandFailed: state cannot be kept as it is set.
+    """
+    try:
+        asyncio.run(check_state(settings))
+    except (SettingsInvalid, StateUnavailable) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def exposure(settings: Settings) -> str:
+    """What others can do with a service that does not listen on loopback alone."""
+    unsigned = "AWS calls, " if settings.aws.authorization == "NONE" else ""
+    return (
+        f"listening on {settings.host}, for others too: {unsigned}/health and /metrics need no key, and pictures, "
+        "answers and Face++'s secrets go in plain text: put TLS in front (docs/operations.md)"
+    )
 
 
 def _metrics_folder(data_dir: Path) -> Path:

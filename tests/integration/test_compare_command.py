@@ -59,7 +59,7 @@ def test_two_persons_match_at_no_rate(service: RunningService, pictures: Path) -
 
 def test_a_named_triton_answers_as_the_service_found_by_itself_does(service: RunningService, pictures: Path) -> None:
     given = ["--json", pictures / "hopper.jpg", pictures / "astronaut.jpg"]
-    assert compare(service, *given, "--server", service.grpc).stdout == compare(service, *given).stdout
+    assert compare(service, *given, "--triton", service.grpc).stdout == compare(service, *given).stdout
 
 
 def test_no_face_is_said_and_is_status_2(service: RunningService, pictures: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_picture_that_cannot_be_read_is_one_sentence(service: RunningService, 
 
 
 def test_an_engine_that_is_not_there_is_one_sentence(service: RunningService, pictures: Path) -> None:
-    done = compare(service, pictures / "hopper.jpg", pictures / "hopper.jpg", "--server", "127.0.0.1:1")
+    done = compare(service, pictures / "hopper.jpg", pictures / "hopper.jpg", "--triton", "127.0.0.1:1")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("visavis: the engine did not answer")
+    assert line.startswith("visavis: nobody listens at 127.0.0.1:1 (Connection refused): ")

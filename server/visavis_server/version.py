@@ -1,0 +1,17 @@
+"""``visavis --version``: what is installed, and which models it would serve."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+from visavis_proxy.app import ModelsInvalid, read_identity
+
+
+def version(repository: Path) -> str:
+    """One line: the distribution's version and the models' identity, which every template carries."""
+    try:
+        models = f"models {read_identity(repository / 'models.json')}"
+    except ModelsInvalid:
+        models = f"no models in {repository}"
+    return f"visavis {importlib.metadata.version('visavis')}, {models}"
