@@ -225,7 +225,7 @@ def faults(error: BaseException) -> Collection[str]:
 def main() -> None:
     """Run; a fault is one sentence and exit 1."""
     try:
-        app()
+        app(prog_name="visavis")
     except* (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, EngineError) as group:
         for sentence in sorted(faults(group)):
             console.print(f"[red]{sentence}[/]", highlight=False)
