@@ -1,11 +1,10 @@
-"""The models with nothing around them: what one process can do, for the limit and for the idle comparison."""
+"""The models with nothing around them: what one process on one core can do."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,15 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from visavis_perf.inputs import DETECTOR_SIDE, EMBEDDER_SIDE, face_crop, frame
+from visavis_perf.inputs import DETECTOR_SIDE, face_crop, frame
 
 #: uint8, RGB.
 Pixels = npt.NDArray[Any]
 #: Runs a graph on a batch, uint8 (n, side, side, 3), and gives its outputs by name.
 Graph = Callable[[Pixels], dict[str, npt.NDArray[Any]]]
-
-#: Where the viewer's left eye, right eye and nose come to lie in a 112×112 face (ArcFace's usual template).
-_ALIGNED = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,90 +117,52 @@ class BareResult:
 
     images: int
     seconds: float
-    #: Seconds spent in each of decode, detect and embed.
+    #: Seconds of the core spent in each of decode, detect and embed, as /proc counts them for the service.
     stages: tuple[float, float, float]
 
 
-def loop(
-    runtime: Runtime, repository: Path, jpegs: Sequence[bytes], seconds: float, begin: Callable[[], object], core: int
-) -> BareResult:
-    """Decode, detect and embed distinct pictures on one core until the time is over.
+class BareLoop:
+    """Decode, detect and embed distinct pictures on one core, and nothing else.
 
-    Nothing else is done: no letterbox, no alignment, no copy, no queue; so no service can be quicker. ``begin``
-    is waited for between warm-up and measurement. ``core`` is an index into the cores of this process.
+    No letterbox, no alignment, no copy, no queue; so no service can be quicker.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
-    cv2.setNumThreads(1)
-    detector = load(runtime, repository / "face_detector" / "1" / "model.onnx")
-    embedder = load(runtime, repository / "face_embedder" / "1" / "model.onnx")
-    decoder = fastest_decoder(jpegs)
-    frames = [frame(jpeg, DETECTOR_SIDE)[None] for jpeg in jpegs[:8]]
-    faces = [face_crop(jpeg)[None] for jpeg in jpegs[:8]]
-    for index in range(8):
-        detector(frames[index % len(frames)])
-        embedder(faces[index % len(faces)])
-    begin()
-    images, stages = 0, [0.0, 0.0, 0.0]
-    start = now = time.perf_counter()
-    while now - start < seconds:
-        # Each process begins elsewhere, so that they do not walk through the same pictures together.
-        turn = images + core * 7
-        decoder(jpegs[turn % len(jpegs)])
-        decoded = time.perf_counter()
-        detector(frames[turn % len(frames)])
-        detected = time.perf_counter()
-        embedder(faces[turn % len(faces)])
-        done = time.perf_counter()
-        for stage, spent in enumerate((decoded - now, detected - decoded, done - detected)):
-            stages[stage] += spent
-        images, now = images + 1, done
-    return BareResult(images, now - start, (stages[0], stages[1], stages[2]))
 
+    def __init__(self, runtime: Runtime, repository: Path, sets: Mapping[str, Sequence[bytes]], core: int) -> None:
+        """Compile both graphs; ``core`` is an index into the cores of this process, which is bound to it."""
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
+        cv2.setNumThreads(1)
+        self._core = core
+        self._sets = sets
+        self._detector = load(runtime, repository / "face_detector" / "1" / "model.onnx")
+        self._embedder = load(runtime, repository / "face_embedder" / "1" / "model.onnx")
+        self._decoders = {name: fastest_decoder(jpegs) for name, jpegs in sets.items()}
+        some = next(iter(sets.values()))[:8]
+        self._frames = [frame(jpeg, DETECTOR_SIDE)[None] for jpeg in some]
+        self._faces = [face_crop(jpeg)[None] for jpeg in some]
 
-class BareService:
-    """The same work as a request of the service, in this process: decode, letterbox, detect, align, embed."""
+    def run(self, name: str, begin: float, seconds: float) -> BareResult:
+        """Work through a set from ``begin``, a monotonic time, for so long; until then only to warm up.
 
-    def __init__(self, runtime: Runtime, repository: Path, *, threads: int = 1, pictures_at_once: int = 1) -> None:
-        """``threads``: those of each graph, as the service's own configuration has them."""
-        cv2.setNumThreads(threads)
-        self._lanes = [
-            tuple(
-                load(runtime, repository / model / "1" / "model.onnx", threads=threads)
-                for model in ("face_detector", "face_embedder")
-            )
-            for _ in range(pictures_at_once)
-        ]
-        self._pool = ThreadPoolExecutor(pictures_at_once)
+        Monotonic time is the machine's, so that processes told the same time measure the same seconds.
+        """
+        self._work(name, begin)
+        return self._work(name, begin + seconds)
 
-    def answer(self, jpegs: Sequence[bytes]) -> list[npt.NDArray[np.float32]]:
-        """Embeddings of one request's pictures, at most one for each lane, side by side."""
-        if len(jpegs) == 1:
-            return [self._one(0, jpegs[0])]
-        return list(self._pool.map(self._one, range(len(jpegs)), jpegs))
-
-    def _one(self, lane: int, jpeg: bytes) -> npt.NDArray[np.float32]:
-        detector, embedder = self._lanes[lane]
-        picture = decode(jpeg)
-        height, width = picture.shape[:2]
-        scale = DETECTOR_SIDE / max(height, width)
-        letterbox = np.zeros((1, DETECTOR_SIDE, DETECTOR_SIDE, 3), np.uint8)
-        size = (round(width * scale), round(height * scale))
-        letterbox[0, : size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-        points = detector(letterbox)["landmarks"][0, 0, :3].astype(np.float32) / scale
-        turn = cv2.getAffineTransform(points, _ALIGNED)
-        face = cv2.warpAffine(picture, turn, (EMBEDDER_SIDE, EMBEDDER_SIDE), flags=cv2.INTER_LINEAR)
-        embedding: npt.NDArray[np.float32] = np.array(embedder(face[None])["embedding"][0], np.float32)
-        return embedding
-
-
-def idle_times_s(service: BareService, requests: Sequence[Sequence[bytes]]) -> list[float]:
-    """Seconds of each request, one after another, after a few to warm up."""
-    for request in requests[:5]:
-        service.answer(request)
-    times = []
-    for request in requests:
-        start = time.perf_counter()
-        service.answer(request)
-        times.append(time.perf_counter() - start)
-    return times
+    def _work(self, name: str, until: float) -> BareResult:
+        parts: tuple[tuple[Callable[[Any], object], Sequence[Any]], ...] = (
+            (self._decoders[name], self._sets[name]),
+            (self._detector, self._frames),
+            (self._embedder, self._faces),
+        )
+        images, stages = 0, [0.0, 0.0, 0.0]
+        start, spent = time.monotonic(), time.process_time()
+        while time.monotonic() < until:
+            # Each process begins elsewhere, so that they do not walk through the same pictures together.
+            turn = images + self._core * 7
+            for stage, (work, items) in enumerate(parts):
+                work(items[turn % len(items)])
+                before, spent = spent, time.process_time()
+                stages[stage] += spent - before
+            images += 1
+        return BareResult(images, time.monotonic() - start, (stages[0], stages[1], stages[2]))

@@ -1,24 +1,36 @@
-"""One bench from beginning to end: the limit, the peer, the service, and what they have to do with one another."""
+"""One bench from beginning to end: the limit, the service, the peer, and what they have to do with one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from visavis_perf import http_steps, limit, machine
+from visavis_perf import machine
+from visavis_perf.bare import runtimes
+from visavis_perf.http_steps import contracts, curve_step
+from visavis_perf.idle import idle_step
+from visavis_perf.limit import LimitFailed, limits
+from visavis_perf.overload import overload_step
+from visavis_perf.peer import beside_peer_step, peer_step, small_peer_step
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
+from visavis_perf.pictures import pictures
 from visavis_perf.places import REPOSITORY, SCENARIOS
-from visavis_perf.plan import TARGET_SETS, Run
-from visavis_perf.ratios import STEADY, targets
+from visavis_perf.plan import TARGET_SETS, Plan
 from visavis_perf.results import now
+from visavis_perf.run import Run
 from visavis_perf.scenario_files import Scenario, read_scenarios
+from visavis_perf.schedule import BUDGET_S, Expected, Pace, expected, minutes
 from visavis_perf.service import Service, ServiceFailed, afternoon, serving
+from visavis_perf.targets import targets
 from visavis_perf.triton_steps import scenario_step
 
 #: Steps that are no argument file.
 HTTP_STEPS = ("facepp", "jdcloud", "aliyun", "aws")
-OTHER_STEPS = ("peer", "idle", "overload", "start")
+OTHER_STEPS = ("start", "idle", "peer", "overload")
+#: No target names it over HTTP: `idle` asks it for one picture.
+_EXTENDED_HTTP = {"aws"}
 Say = Callable[[str], None]
 
 
@@ -27,120 +39,160 @@ def steps() -> list[str]:
     return [*OTHER_STEPS, *HTTP_STEPS, *read_scenarios(SCENARIOS)]
 
 
-def measure(bench: Run, wanted: Collection[str], say: Say, *, extended: bool = False) -> dict[str, Any]:
-    """Run the wanted steps (none named: all that this machine can) and return the record.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a bench is to run here."""
 
-    The limit is always measured, at the beginning and once more at the end: every result is a share of it, and a
-    machine that slowed down meanwhile is seen. A record with a ``fault`` ended before its end.
+    http: tuple[tuple[str, str], ...]
+    other: frozenset[str]
+    scenarios: tuple[Scenario, ...]
+    #: Left out for want of a card.
+    missing: tuple[str, ...]
+
+    @property
+    def sets(self) -> list[str]:
+        """Sets of pictures that the limit is wanted for."""
+        used = {pictures for _, pictures in self.http} | {scenario.pictures for scenario in self.scenarios}
+        return [name for name in TARGET_SETS if name == "250" or name in used]
+
+    def expected(self, plan: Plan) -> list[Expected]:
+        """Every step's time."""
+        return expected(
+            plan,
+            runtimes=len(runtimes()),
+            sets=len(self.sets),
+            http=self.http,
+            other=self.other,
+            scenarios=self.scenarios,
+        )
+
+
+def choose(wanted: Collection[str], *, extended: bool, gpu: bool) -> Choice:
+    """The named steps; without any, those that a target is judged by, or with ``extended`` all."""
+    every = read_scenarios(SCENARIOS)
+    named = set(wanted)
+    scenarios = [one for name, one in every.items() if name in named or (not named and (extended or not one.extended))]
+    chosen_http = [
+        name for name in HTTP_STEPS if name in named or (not named and (extended or name not in _EXTENDED_HTTP))
+    ]
+    return Choice(
+        http=tuple((name, each) for name in chosen_http for each in (("250",) if name == "aws" else TARGET_SETS)),
+        other=frozenset(name for name in OTHER_STEPS if name in named or not named),
+        scenarios=tuple(one for one in scenarios if gpu or not one.needs_gpu),
+        missing=tuple(one.name for one in scenarios if one.needs_gpu and not gpu),
+    )
+
+
+def measure(
+    plan: Plan, wanted: Collection[str], say: Say, *, source: Path | None = None, extended: bool = False
+) -> dict[str, Any]:
+    """Run the wanted steps (none named: all that targets are judged by) and return the record.
+
+    A record with a ``fault`` ended before its end.
     """
-    record = bench.record
-    record |= {
+    choice = choose(wanted, extended=extended, gpu=machine.has_gpu())
+    if choice.missing:
+        say(f"not here, for want of a GPU: {', '.join(choice.missing)}")
+    record: dict[str, Any] = {
         "made": now(),
         "revision": machine.revision(),
         "machine": machine.describe(),
         "versions": machine.versions(),
-        "quick": bench.plan.quick,
-        "whole": not wanted and not bench.plan.quick,
+        "quick": plan.quick,
+        "whole": not wanted and not plan.quick,
     }
-    chosen = set(wanted or steps())
-    scenarios = _able(read_scenarios(SCENARIOS), chosen, extended=extended or bool(wanted), say=say)
-    sets = [name for name in TARGET_SETS if name == "250" or _needs_set(name, chosen, scenarios)]
-    for name in sets:
-        say(f"limit with the {name} set")
-        bench.limits[name] = _limit(bench, name)
-        say(f"  {bench.limits[name].images_per_s:.1f} images/s by {bench.limits[name].runtime}")
-    try:
-        if "peer" in chosen:
-            _measure_peer(bench, say)
-        _measure_service(bench, chosen, scenarios, say)
-        _measure_limit_again(bench, say)
-    except (PeerWeightsMissing, ServiceFailed, OSError) as error:
-        # What was measured until then is worth keeping; the caller writes it down and fails.
-        record |= {"fault": str(error), "whole": False}
-    record["limits"] = {name: found.as_dict() for name, found in bench.limits.items()}
+    sets = {name: pictures(name, source) for name in choice.sets}
+    planned = choice.expected(plan)
+    pace = Pace(planned, max(BUDGET_S, 1.15 * sum(step.seconds for step in planned)))
+    _tell_plan(pace, say)
+    pace.begin("limit")
+    with limits(REPOSITORY, sets, try_seconds=plan.try_seconds, burst_seconds=plan.burst_seconds) as found:
+        bench = Run(plan, source, sets, found, pace, record)
+        for name in sets:
+            say(f"  {found.burst(name):.1f} images/s with the {name} set, by {found.runtimes[name]}")
+        try:
+            _measure_all(bench, choice, say)
+        except (LimitFailed, PeerWeightsMissing, ServiceFailed, OSError) as error:
+            # What was measured until then is worth keeping; the caller writes it down and fails.
+            record |= {"fault": str(error), "whole": False}
+    record |= {"limits": found.as_dict(), "expected_s": round(pace.total_s), "elapsed_s": round(pace.elapsed_s)}
     record["targets"] = [target.as_dict() for target in targets(record)]
+    pace.begin("page")
     return record
 
 
-def _able(every: Mapping[str, Scenario], chosen: Collection[str], *, extended: bool, say: Say) -> list[Scenario]:
-    gpu = machine.has_gpu()
-    skipped = [name for name, one in every.items() if name in chosen and one.needs_gpu and not gpu]
-    if skipped:
-        say(f"not here, for want of a GPU: {', '.join(skipped)}")
-    return [
-        one
-        for name, one in every.items()
-        if name in chosen and (gpu or not one.needs_gpu) and (extended or not one.extended)
-    ]
+def _tell_plan(pace: Pace, say: Say) -> None:
+    say(", ".join(f"{step.name} {minutes(step.seconds)}" for step in pace.steps))
+    say(f"about {minutes(pace.total_s)} minutes in all, and at most so many more that {minutes(pace.budget_s)} pass")
 
 
-def _needs_set(name: str, chosen: AbstractSet[str], scenarios: Collection[Scenario]) -> bool:
-    return any(one.pictures == name for one in scenarios) or bool(chosen & {"facepp", "jdcloud", "aliyun"})
+def _begin(bench: Run, name: str, say: Say) -> None:
+    bench.pace.begin(name)
+    say(f"[{minutes(bench.pace.elapsed_s)} gone, {minutes(bench.pace.remaining_s)} to go] {name}")
 
 
-def _limit(bench: Run, name: str) -> limit.Limit:
-    plan = bench.plan
-    return limit.measure(REPOSITORY, bench.pictures(name), seconds=plan.limit_seconds, runs=plan.limit_runs)
-
-
-def _measure_limit_again(bench: Run, say: Say) -> None:
-    """How much the machine itself changed during the bench; an unsteady one gives no results to keep."""
-    say("limit once more")
-    again = limit.measure(REPOSITORY, bench.pictures("250"), seconds=bench.plan.limit_seconds, runs=1)
-    drift = round(again.images_per_s / bench.limits["250"].images_per_s - 1, 4)
-    bench.record["drift"] = drift
-    if abs(drift) > STEADY:
-        say(f"the limit moved by {100 * drift:+.0f} %: other work ran here, and these figures are no evidence")
-        bench.record["whole"] = False
-
-
-def _measure_peer(bench: Run, say: Say) -> None:
-    detector, recognizer = peer_weights()
-    say("peer, at the service's own detector size")
-    with afternoon(detector, recognizer) as peer:
-        bench.record["peer"] = http_steps.peer_step(bench, peer)
-    if not bench.plan.quick:
-        say("peer, small pictures not enlarged")
-        with afternoon(detector, recognizer, enlarge=False) as peer:
-            bench.record["peer_not_enlarged"] = http_steps.peer_step(bench, peer, http_steps.PEER_CURVE[2:])
-
-
-def _measure_service(bench: Run, chosen: AbstractSet[str], scenarios: Collection[Scenario], say: Say) -> None:
-    if "start" in chosen:
+def _measure_all(bench: Run, choice: Choice, say: Say) -> None:
+    if "start" in choice.other:
+        _begin(bench, "start", say)
         with serving() as first:
             bench.record["start"] = {"first_s": round(first.start_to_ready_s, 2)}
-    if not scenarios and not chosen & {*HTTP_STEPS, *OTHER_STEPS}:
-        return
+    _begin(bench, "service", say)
     with serving() as service:
-        if "start" in chosen:
+        if "start" in choice.other:
             bench.record["start"]["second_s"] = round(service.start_to_ready_s, 2)
-        if "idle" in chosen:
-            say("idle service")
-            bench.record["idle"] = http_steps.idle_step(bench, service)
-        table = bench.record.setdefault("scenarios", {})
-        for scenario in scenarios:
-            say(f"perf_analyzer: {scenario.name}")
-            table[scenario.name] = scenario_step(bench, service, scenario)
-            for fault in table[scenario.name]["faults"]:
-                say(f"  {fault}")
-        _measure_http(bench, service, chosen, say)
+        if "idle" in choice.other:
+            _begin(bench, "idle", say)
+            bench.record["idle"] = idle_step(bench, service)
+            for name, row in bench.record["idle"]["contracts"].items():
+                _tell(name, row, "of the bare time", say)
+        _measure_scenarios(bench, service, choice.scenarios, say)
+        _measure_http(bench, service, choice.http, say)
+        if "peer" in choice.other:
+            _measure_peer(bench, service, say)
+        best = bench.record.get("http", {}).get("facepp-250", {}).get("best")
+        if "overload" in choice.other and best and best["serves"]:
+            _begin(bench, "overload", say)
+            bench.record["overload"] = overload_step(bench, service, best)
 
 
-def _measure_http(bench: Run, service: Service, chosen: AbstractSet[str], say: Say) -> None:
+def _measure_scenarios(bench: Run, service: Service, scenarios: Sequence[Scenario], say: Say) -> None:
+    table = bench.record.setdefault("scenarios", {})
+    for scenario in scenarios:
+        _begin(bench, scenario.name, say)
+        table[scenario.name] = scenario_step(bench, service, scenario)
+        for fault in table[scenario.name]["faults"]:
+            say(f"  {fault}")
+        _tell("best load", table[scenario.name].get("best"), "of the limit", say)
+
+
+def _measure_http(bench: Run, service: Service, wanted: Sequence[tuple[str, str]], say: Say) -> None:
     table = bench.record.setdefault("http", {})
-    known = http_steps.contracts(service)
-    for name in HTTP_STEPS:
-        if name not in chosen:
-            continue
-        for pictures in TARGET_SETS if name != "aws" else ("250",):
-            shares = http_steps.FULL_CURVE if (name, pictures) == ("facepp", "250") else http_steps.TOP_OF_CURVE
-            say(f"HTTP: {name}, {pictures}")
-            table[f"{name}-{pictures}"] = http_steps.curve_step(bench, service, known[name], pictures, shares)
-    their_best = bench.record.get("peer", {}).get("best")
-    if their_best:
-        say("service at the peer's best load")
-        bench.record["beside_peer"] = http_steps.beside_peer_step(bench, service, their_best["rate"])
-    our_best = table.get("facepp-250", {}).get("best")
-    if "overload" in chosen and our_best:
-        say(f"overload for {bench.plan.overload_seconds:.0f} s")
-        bench.record["overload"] = http_steps.overload_step(bench, service, our_best["goodput"])
+    known = contracts(service)
+    for name, each in wanted:
+        _begin(bench, f"{name}-{each}", say)
+        shares = bench.plan.curve_shares(name, each)
+        table[f"{name}-{each}"] = curve_step(bench, service, known[name], each, shares)
+        _tell("best load", table[f"{name}-{each}"]["best"], "of the limit", say)
+
+
+def _measure_peer(bench: Run, service: Service, say: Say) -> None:
+    """Both stay up: whoever is not asked waits without any work."""
+    detector, recognizer = peer_weights()
+    _begin(bench, "peer", say)
+    with afternoon(detector, recognizer) as peer:
+        bench.record["peer"] = peer_step(bench, peer)
+        best = bench.record["peer"]["best"]
+        _tell("best load", best, "of the limit", say)
+        if best:
+            _begin(bench, "beside_peer", say)
+            bench.record["beside_peer"] = beside_peer_step(bench, service, peer, best["offered"])
+    if not bench.plan.quick:
+        _begin(bench, "peer_not_enlarged", say)
+        with afternoon(detector, recognizer, enlarge=False) as peer:
+            bench.record["peer_not_enlarged"] = small_peer_step(bench, peer)
+
+
+def _tell(what: str, best: Mapping[str, Any] | None, of: str, say: Say) -> None:
+    if best is not None:
+        unsteady = "" if best["steady"] else ", unsteady"
+        say(f"  {what}: {best['share']:.3f} {of} ± {best['spread']:.3f}{unsteady}")

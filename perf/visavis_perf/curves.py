@@ -39,12 +39,11 @@ def _curves(record: Mapping[str, Any], axes: Any) -> bool:
         shares = [point["goodput"] / curve["limit_per_s"] for point in points]
         axes[0].plot(shares, [point["p99_ms"] for point in points], marker="o", markersize=3, label=name)
     _label(axes[0], "HTTP, open loop: p99", "good answers, share of the limit")
-    limits = record["limits"]
     shown = 0
     for name, scenario in record.get("scenarios", {}).items():
-        if scenario["model"] == "face_analysis" and scenario["pictures"] in limits and len(scenario["points"]) > 1:
-            limit = limits[scenario["pictures"]]["images_per_s"]
-            shares = [point["images_per_s"] / limit for point in scenario["points"]]
+        known = scenario["pictures"] in record["limits"]
+        if scenario["model"] == "face_analysis" and known and len(scenario["points"]) > 1:
+            shares = [point["images_per_s"] / scenario["limit_per_s"] for point in scenario["points"]]
             p99 = [point["p99_ms"] for point in scenario["points"]]
             axes[1].plot(shares, p99, marker="o", markersize=3, label=name)
             shown += 1

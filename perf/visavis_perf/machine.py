@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def describe() -> dict[str, Any]:
     }
 
 
-def short_name(machine: dict[str, Any]) -> str:
+def short_name(machine: Mapping[str, Any]) -> str:
     """For a file's name: cores, and the card or the newest vector units."""
     card = machine["gpu"][0].split(",")[0] if machine["gpu"] else (machine["units"] or ["cpu"])[-1]
     return f"{machine['cores']}core-{'-'.join(card.lower().replace('_', '-').split())}"

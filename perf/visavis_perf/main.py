@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from visavis_perf import bench as bench_module
-from visavis_perf import results
-from visavis_perf.limit import LimitFailed, cores
-from visavis_perf.machine import has_gpu
+from visavis_perf import machine, results
+from visavis_perf.limit import LimitFailed
 from visavis_perf.peer_weights import PeerWeightsMissing
 from visavis_perf.perf_analyzer import PerfAnalyzerFailed, find_perf_analyzer
 from visavis_perf.pictures import PicturesMissing
 from visavis_perf.places import PERF, RESULTS
-from visavis_perf.plan import Plan, Run
-from visavis_perf.ratios import compare, ratios
+from visavis_perf.plan import Plan
+from visavis_perf.ratios import Change, compare, ratios
 from visavis_perf.results import NoResults
 from visavis_perf.scenario_files import ScenarioInvalid
 from visavis_perf.service import ServiceFailed
@@ -29,6 +29,8 @@ _FAILURES = (
     *(LimitFailed, NoResults, PeerWeightsMissing, PerfAnalyzerFailed),
     *(PicturesMissing, ScenarioInvalid, ServiceFailed),
 )
+#: Steps of a check: those whose ratios are compared and whose load does not take minutes by itself.
+_CHECKED = ("idle", "ensemble", "ensemble-1mp", "facepp", "jdcloud", "aliyun", "peer")
 console = Console()
 app = typer.Typer(
     help="Measure the service against the limit of this machine. `run` is the bench itself.",
@@ -55,7 +57,9 @@ def _say(text: str) -> None:
 def bench(
     scenarios: Annotated[list[str] | None, typer.Argument(help="Steps by name; all without one.")] = None,
     quick: Quick = False,
-    extended: Annotated[bool, typer.Option("--extended", help="Scenarios marked extended as well.")] = False,
+    extended: Annotated[
+        bool, typer.Option("--extended", help="Also what no target is judged by; takes longer.")
+    ] = False,
     pictures: Pictures = None,
 ) -> None:
     """Measure, write perf/results/<date>-<machine>.json and perf/RESULTS.md, and print target beside result."""
@@ -64,10 +68,9 @@ def bench(
     unknown = sorted(set(wanted) - set(known))
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}. Known: {', '.join(known)}")
-    if not wanted or set(wanted) - {*bench_module.HTTP_STEPS, *bench_module.OTHER_STEPS}:
-        find_perf_analyzer()
+    _need_perf_analyzer(wanted)
     plan = Plan.short() if quick else Plan.full()
-    record = bench_module.measure(Run(plan, pictures), wanted, _say, extended=extended)
+    record = bench_module.measure(plan, wanted, _say, source=pictures, extended=extended)
     path = results.write(record)
     report(path)
     _print_targets(record["targets"])
@@ -84,7 +87,7 @@ def report(
     from visavis_perf.curves import draw
     from visavis_perf.report import write_report
 
-    path = file or results.newest(cores=cores(), gpu=has_gpu())
+    path = file or results.newest()
     record = results.read(path)
     # A quick or partial run leaves the committed page alone.
     page = PERF / "RESULTS.md" if record["whole"] else path.with_suffix(".md")
@@ -96,27 +99,44 @@ def report(
 @app.command()
 def check(
     new: Annotated[Path | None, typer.Option(help="Results to judge.  [default: a quick bench now]")] = None,
-    old: Annotated[Path | None, typer.Option(help="Results to compare with.  [default: the newest committed]")] = None,
+    old: Annotated[
+        Path | None, typer.Option(help="Results to compare with.  [default: the newest committed of such a machine]")
+    ] = None,
 ) -> None:
-    """Fail where a ratio to the limit, to the bare time or to the peer got worse beyond noise."""
-    before = results.read(old or results.newest(cores=cores(), gpu=has_gpu()))
-    if new is None:
-        wanted = ("peer", "idle", "ensemble", "ensemble-1mp", *bench_module.HTTP_STEPS)
-        now = bench_module.measure(Run(Plan.short(), None), wanted, _say)
-        if "fault" in now:
-            raise ServiceFailed(now["fault"])
+    """Fail where a share of the limit, of the bare time or of the peer got worse beyond noise."""
+    told = results.read(new) if new else None
+    if old:
+        name, before = old.name, results.read(old)
     else:
-        now = results.read(new)
-    changes = compare(ratios(before), ratios(now))
+        name, before = results.committed(told["machine"] if told else machine.describe())
+    if told is None:
+        _need_perf_analyzer(_CHECKED)
+        told = bench_module.measure(Plan.short(), _CHECKED, _say)
+        if "fault" in told:
+            raise ServiceFailed(told["fault"])
+    changes = compare(ratios(before), ratios(told))
     if not changes:
-        raise NoResults("the two results have no ratio in common")
-    shown = Table("Ratio", "Before", "Now", "Noise", "")
-    for change in changes:
-        verdict = "[red]worse[/red]" if change.worse else "ok"
-        shown.add_row(change.name, f"{change.before:.3g}", f"{change.now:.3g}", f"± {change.noise:.2g}", verdict)
-    console.print(shown)
+        raise NoResults(f"{name} and the new results have no ratio in common")
+    console.print(f"against {name}, revision {before['revision']}", highlight=False)
+    _print_changes(changes)
     if any(change.worse for change in changes):
         raise typer.Exit(1)
+
+
+def _need_perf_analyzer(wanted: Collection[str]) -> None:
+    """Told at once, and not after minutes."""
+    if not wanted or set(wanted) - {*bench_module.HTTP_STEPS, *bench_module.OTHER_STEPS}:
+        find_perf_analyzer()
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    words = {True: "[red]worse[/red]", False: "ok", None: "unsteady: no verdict"}
+    shown = Table("Ratio", "Before", "Now", "Noise", "")
+    # What got worse stands above.
+    for change in sorted(changes, key=lambda change: not change.worse):
+        noise = f"± {change.noise:.2g}"
+        shown.add_row(change.name, f"{change.before:.3g}", f"{change.now:.3g}", noise, words[change.worse])
+    console.print(shown)
 
 
 @app.command()

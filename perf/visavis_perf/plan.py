@@ -1,17 +1,16 @@
-"""How much a run measures, and what the steps hand to one another."""
+"""How much a run measures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from visavis_perf.limit import Limit
 from visavis_perf.perf_analyzer import Effort
-from visavis_perf.pictures import pictures
 
 #: The sets that the targets are stated for.
 TARGET_SETS = ("250", "1mp")
+#: Shares of the limit that are offered before the finer search: the page's curve, and enough to find the bend.
+FULL_CURVE = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0)
+SHORT_CURVE = (0.5, 0.65, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,45 +18,39 @@ class Plan:
     """Durations and repetitions."""
 
     quick: bool
-    limit_seconds: float
-    limit_runs: int
+    #: Of each runtime's turns, of which the best counts.
+    try_seconds: float
+    #: Of the limit's burst beside every repeat.
+    burst_seconds: float
+    sweep: Effort
+    #: Of perf_analyzer's repeats at the best load.
     effort: Effort
+    #: Of each rate while a best load is sought; of its repeats.
+    search_seconds: float
     http_seconds: float
-    #: Runs at the best load, of which the median counts.
+    #: Rates beyond the coarse curve's, around the best.
+    finer: int
+    #: Runs with agreeing neighbours at a best load, of which the median counts.
     repeats: int
+    #: Turns of a service and of the bare work, and requests of each turn.
+    idle_turns: int
     idle_requests: int
     overload_seconds: float
+    recovery_seconds: float = 12.0
+    peer_shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)
+    #: Of the peer that leaves small pictures small, which is told for information.
+    small_peer_shares: tuple[float, ...] = (0.2, 0.4)
 
     @classmethod
     def full(cls) -> Plan:
-        """Under 20 minutes on two cores."""
-        return cls(False, 6.0, 3, Effort(window_ms=2000), 8.0, 3, 100, 120.0)
+        """Under 20 minutes on two cores, with time to repeat what was disturbed."""
+        return cls(False, 1.0, 3.0, Effort(1000), Effort(2000), 4.0, 6.0, 2, 3, 10, 10, 120.0)
 
     @classmethod
     def short(cls) -> Plan:
-        """Some minutes: to see whether everything runs, and for ratios with more noise."""
-        return cls(True, 2.0, 1, Effort(window_ms=1000), 4.0, 1, 30, 15.0)
+        """Some minutes: to see whether everything runs, and for shares with more noise."""
+        return cls(True, 0.7, 2.0, Effort(700), Effort(1000), 3.0, 4.0, 2, 2, 5, 8, 15.0, 6.0)
 
-
-@dataclass(slots=True)
-class Run:
-    """One bench: what is asked for, and what is known so far."""
-
-    plan: Plan
-    #: Directory of portraits, or None for the research photographs and their stand-ins.
-    source: Path | None
-    limits: dict[str, Limit] = field(default_factory=dict)
-    #: Everything that goes into the results file.
-    record: dict[str, Any] = field(default_factory=dict)
-    #: Kept between steps, so that a set is read once.
-    _sets: dict[str, list[bytes]] = field(default_factory=dict)
-
-    def pictures(self, name: str) -> list[bytes]:
-        """The JPEG files of a set."""
-        if name not in self._sets:
-            self._sets[name] = pictures(name, self.source)
-        return self._sets[name]
-
-    def compares_limit(self, name: str, pictures_per_request: int = 2) -> float:
-        """Requests a second that the limit allows."""
-        return self.limits[name].images_per_s / pictures_per_request
+    def curve_shares(self, contract: str, pictures_set: str) -> tuple[float, ...]:
+        """The whole curve of one contract; of the others what finds their best load."""
+        return FULL_CURVE if (contract, pictures_set) == ("facepp", "250") and not self.quick else SHORT_CURVE

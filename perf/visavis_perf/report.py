@@ -6,9 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visavis_perf.brackets import AGREE_WITHIN
+from visavis_perf.processes import GENERATOR, PROXY, TRITON
 from visavis_perf.ratios import peer_throughput
+from visavis_perf.schedule import minutes
 from visavis_perf.triton_statistics import ENSEMBLE, STAGES
 
+#: How a share comes about, beside the table in which it stands.
+_STEADY = (
+    "A share is the median of runs, each over the mean of the limit's bursts right before and right after it. Where "
+    f"these two differ by more than {100 * AGREE_WITHIN:.0f} %, the machine moved, and the run is made again; "
+    "*unsteady* is a figure for which they hardly ever agreed: it stands here and gets no verdict."
+)
+_CORE_MS = (
+    "User and system time of each process at the best load, from /proc; a picture that is refused costs, and counts "
+    "for nothing. The generator works on the same cores and is no part of the sum."
+)
 _MET = {True: "yes", False: "**no**", None: "–"}
 
 
@@ -20,6 +33,7 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
         _limits(record),
         _http(record),
         _scenarios(record),
+        _core_ms(record),
         _stages(record),
         _peer(record),
         "\n".join(f"![{Path(name).stem}]({name})" for name in curves),
@@ -46,54 +60,55 @@ def _head(record: Mapping[str, Any]) -> str:
     machine = record["machine"]
     units = ", ".join(machine["units"]) or "no wide vector units"
     cards = "; ".join(machine["gpu"]) or "no GPU"
-    kind = (
-        ""
-        if record["whole"]
-        else " **Not to be relied on: quick, of some steps only, ended early, or on a machine that did other work.**"
-    )
-    drift = record.get("drift")
-    moved = f" Between beginning and end the limit itself moved by {100 * drift:+.1f} %." if drift is not None else ""
-    if "fault" in record:
-        moved += f" It ended early: {' '.join(record['fault'].split())[:200]}"
+    kind = "" if record["whole"] else " **Not to be relied on: quick, of some steps only, or ended early.**"
+    ended = f" It ended early: {' '.join(record['fault'].split())[:200]}" if "fault" in record else ""
     used = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return (
         "# Results\n\nWritten by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
-        f"{record['made']}, revision {record['revision']}.{kind}{moved}\n\n"
+        f"{record['made']}, revision {record['revision']}, {minutes(record['elapsed_s'])} minutes.{kind}{ended}\n\n"
         f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB, {cards}.\n\n{used}."
     )
 
 
 def _targets(record: Mapping[str, Any]) -> str:
     rows = [(row["number"], row["what"], row["wanted"], row["got"], _MET[row["met"]]) for row in record["targets"]]
-    return "## Target beside result\n\n" + table(("", "What", "Target", "Result", "Met"), rows)
+    shown = table(("", "What", "Target", "Result", "Met"), rows)
+    return f"## Target beside result\n\n{shown}\n\n{_STEADY}"
 
 
 def _limits(record: Mapping[str, Any]) -> str:
     rows = [
-        (name, found["runtime"], found["images_per_s"], *(found["core_ms"][part] for part in found["core_ms"]))
+        (name, found["runtime"], found["images_per_s"], found["slowest"], found["fastest"], len(found["bursts"]))
         for name, found in record["limits"].items()
     ]
     tried = "; ".join(
         f"{name}: " + ", ".join(f"{runtime} {rate:.1f}" for runtime, rate in found["tried"].items())
         for name, found in record["limits"].items()
     )
-    head = ("Pictures", "Best runtime", "images/s", "decode, core-ms", "detect", "embed")
+    head = ("Pictures", "Best runtime", "images/s, median", "slowest burst", "fastest", "bursts")
     return f"## The limit\n\n{table(head, rows)}\n\nTried, images/s: {tried}."
 
 
 def _http(record: Mapping[str, Any]) -> str:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, curve in record.get("http", {}).items():
         best = curve["best"]
         if best is None:
-            rows.append((name, curve["limit_per_s"], "no load was served", None, None, None, None))
+            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 6))
         else:
-            shown = (best["goodput"], best["of_limit"], best["p50_ms"], best["p99_ms"], best["wrong"])
-            rows.append((name, curve["limit_per_s"], *shown))
+            goodput = f"{best['goodput']:.3g}" if best["serves"] else f"{best['goodput']:.3g}, not served"
+            shown = (best["share"], _shares(best), best["p50_ms"], best["p99_ms"], best["wrong"])
+            rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown))
     if not rows:
         return ""
-    head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "of limit", "p50 ms", "p99 ms", "wrong")
-    return "## HTTP, open loop\n\n" + table(head, rows) + "\n\n" + _errors(record)
+    head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "offered, of limit", "good, of limit")
+    curves = table((*head, "runs", "p50 ms", "p99 ms", "wrong"), rows)
+    return f"## HTTP, open loop\n\n{curves}\n\n{_errors(record)}"
+
+
+def _shares(best: Mapping[str, Any]) -> str:
+    """Every run's share; those between bursts that disagree in brackets."""
+    return ", ".join(f"{run['share']:.3f}" if run["steady"] else f"({run['share']:.3f})" for run in best["runs"])
 
 
 def _errors(record: Mapping[str, Any]) -> str:
@@ -120,15 +135,47 @@ def _scenarios(record: Mapping[str, Any]) -> str:
         rows += [(name, fault[:100], None, None, None, "fault") for fault in scenario["faults"]]
     if not rows:
         return ""
-    return "## Through perf_analyzer\n\n" + table(("Scenario", "", "images/s", "p50 ms", "p99 ms", "windows"), rows)
+    points = table(("Scenario", "", "images/s", "p50 ms", "p99 ms", "windows"), rows)
+    return f"## Through perf_analyzer\n\n{_best_scenarios(record)}{points}"
+
+
+def _best_scenarios(record: Mapping[str, Any]) -> str:
+    bests = {name: best for name, one in record["scenarios"].items() if (best := one.get("best"))}
+    rows = [
+        (name, best["value"], best["images_per_s"], best["share"], _shares(best), best["p99_ms"])
+        for name, best in bests.items()
+    ]
+    head = ("Best load", "at once", "images/s", "of limit", "runs", "p99 ms")
+    return table(head, rows) + "\n\n" if rows else ""
 
 
 def _windows(rates: Sequence[float]) -> str:
     return f"{min(rates):.3g} … {max(rates):.3g}" if rates else ""
 
 
+def _core_ms(record: Mapping[str, Any]) -> str:
+    """Time of cores for a picture that was answered well, by process; the limit's own first."""
+    rows = []
+    for name, found in record["limits"].items():
+        parts = found["core_ms"]
+        row = (parts["decode"], parts["detect"], None, parts["embed"], None, None)
+        rows.append((f"limit, {name}", *row, sum(parts.values()), None))
+    loads = record.get("scenarios", {}) | record.get("http", {})
+    loads |= {name: record[name] for name in ("peer", "peer_not_enlarged", "overload") if name in record}
+    for name, load in loads.items():
+        spent = load.get("core_ms")
+        if spent:
+            served = [spent.get(part) for part in (*STAGES, TRITON, PROXY)]
+            rows.append((name, *served, sum(filter(None, served)), spent.get(GENERATOR)))
+    head = ("", "decode", "detect", "align", "embed", "Triton itself", "proxy, or peer", "sum", "load generator")
+    return "## Core-milliseconds per picture\n\n" + table(head, rows) + "\n\n" + _CORE_MS
+
+
 def _stages(record: Mapping[str, Any]) -> str:
-    """Mean milliseconds of a picture at each contract's best load, and of the ensemble without HTTP."""
+    """Mean milliseconds of a picture at each contract's best load, and of the ensemble without HTTP.
+
+    Inside a machine whose cores are all busy most of them are waiting for a core.
+    """
     sections = []
     for name, curve in record.get("http", {}).items():
         if curve.get("stages"):
@@ -156,7 +203,7 @@ def _peer(record: Mapping[str, Any]) -> str:
     ):
         best = record.get(name, {}).get("best")
         if best:
-            shown = (best["goodput"], best["of_limit"], best["p99_ms"], peer_throughput(record, name))
+            shown = (best["goodput"], best["share"], best["p99_ms"], peer_throughput(record, name))
             rows.append((title, *shown))
     if not rows:
         return ""

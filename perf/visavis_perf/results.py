@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,27 +35,65 @@ def read(path: Path) -> dict[str, Any]:
         NoResults: the file is missing or is none.
     """
     try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return _parse(path.read_text("utf-8"), str(path))
+    except OSError as error:
         raise NoResults(f"{path} cannot be read: {error}") from error
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise NoResults(f"{name} cannot be read: {error}") from error
     if not isinstance(record, dict) or "limits" not in record:
-        raise NoResults(f"{path} holds no results of a bench")
+        raise NoResults(f"{name} holds no results of a bench")
     return record
 
 
-def newest(folder: Path = RESULTS, *, cores: int | None = None, gpu: bool = False) -> Path:
-    """The newest whole results file of a machine with as many cores and, or not, a card; else of any machine.
+def newest(folder: Path = RESULTS) -> Path:
+    """The newest whole results file that lies there.
 
     Raises:
         NoResults: there is none.
     """
-    whole = [path for path in sorted(folder.glob("*.json")) if not path.stem.endswith("-partial")]
+    whole = _whole(path.name for path in folder.glob("*.json"))
     if not whole:
-        raise NoResults(f"no results in {folder} to compare with: run `visavis bench` and commit its file")
-    alike = [
-        path for path in whole if (machine := read(path)["machine"])["cores"] == cores and bool(machine["gpu"]) == gpu
-    ]
-    return (alike or whole)[-1]
+        raise NoResults(f"no results in {folder}: run `visavis bench`")
+    return folder / whole[-1]
+
+
+def committed(machine: Mapping[str, Any], folder: Path = RESULTS) -> tuple[str, dict[str, Any]]:
+    """The newest whole record of the last commit for machines of this class, with its file's name.
+
+    A class is what the name says: as many cores, and the same card or vector units. What lies in the working tree
+    is not asked: a bench of today writes over today's file.
+
+    Raises:
+        NoResults: none is committed.
+    """
+    kind = short_name(machine)
+    named = _git("ls-tree", "--name-only", "HEAD", "./", folder=folder).splitlines()
+    whole = [name for name in _whole(named) if name[11:] == f"{kind}.json"]
+    if not whole:
+        raise NoResults(
+            f"no results of a {kind} machine are committed in {folder}: run `visavis bench`, look at RESULTS.md, "
+            "and commit its file"
+        )
+    return whole[-1], _parse(_git("show", f"HEAD:./{whole[-1]}", folder=folder), whole[-1])
+
+
+def _whole(names: Iterable[str]) -> list[str]:
+    """Names of whole results, oldest first: they begin with the date."""
+    return sorted(name for name in names if name.endswith(".json") and not name.endswith("-partial.json"))
+
+
+def _git(*arguments: str, folder: Path) -> str:
+    """What git prints; nothing where there is no repository or no such folder."""
+    try:
+        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def now() -> str:

@@ -46,6 +46,8 @@ class Summary:
     late_p99_ms: float | None
     requests: int
     kinds: dict[str, int]
+    #: All good answers, those before ``settle_s`` and after the end too: what the service worked for.
+    good: int
 
     @property
     def wrong(self) -> int:
@@ -85,6 +87,7 @@ def summarise(samples: Sequence[Sample], *, rate: float, seconds: float, settle_
         late_p99_ms=percentile_ms([sample.late_s for sample in counted], 99),
         requests=len(counted),
         kinds=dict(Counter(sample.kind for sample in counted)),
+        good=sum(sample.kind == OK for sample in samples),
     )
 
 

@@ -2,7 +2,8 @@
 
 A line ``#: key = value`` tells the runner what perf_analyzer cannot say: the set of ``pictures``; a ``sweep`` (a flag
 and its values, one run each); a ``sweep-of-limit`` (values are shares of the machine's limit); ``needs = gpu``;
-``extended = yes`` for those that only ``--extended`` runs. Other lines are flags; ``{input}`` is the input file.
+``extended = yes`` for those that only ``--extended`` runs; ``judged = yes`` where a target is judged by the best load,
+which is then repeated between bursts of the limit. Other lines are flags; ``{input}`` is the input file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from visavis_perf.pictures import PICTURE_SETS
 
-_KEYS = {"pictures", "sweep", "sweep-of-limit", "needs", "extended"}
+_KEYS = {"pictures", "sweep", "sweep-of-limit", "needs", "extended", "judged"}
 
 
 class ScenarioInvalid(Exception):
@@ -36,6 +37,7 @@ class Scenario:
     of_limit: bool
     needs_gpu: bool
     extended: bool
+    judged: bool
 
     @property
     def batch(self) -> int:
@@ -92,6 +94,7 @@ def _scenario(path: Path, purpose: str, told: Mapping[str, str], flags: list[str
         of_limit="sweep-of-limit" in told,
         needs_gpu=told.get("needs") == "gpu",
         extended="extended" in told,
+        judged="judged" in told,
     )
 
 

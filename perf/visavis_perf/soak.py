@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import psutil
 
-from visavis_perf import limit
 from visavis_perf.contracts import bodies
 from visavis_perf.http_steps import contracts
+from visavis_perf.limit import limits
 from visavis_perf.load import Load, run
 from visavis_perf.pictures import pictures
 from visavis_perf.places import REPOSITORY
+from visavis_perf.processes import part_of
 from visavis_perf.samples import summarise
 from visavis_perf.service import serving
 
@@ -48,8 +49,8 @@ class Growth:
 def soak(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
     """Face++ comparisons at half the limit for so long, memory of every process watched meanwhile."""
     jpegs = pictures("250")
-    found = limit.measure(REPOSITORY, jpegs, seconds=3.0, runs=1)
-    rate = max(1.0, _LOAD_SHARE * found.images_per_s / 2)
+    with limits(REPOSITORY, {"250": jpegs}, try_seconds=1.0, burst_seconds=3.0) as found:
+        rate = max(1.0, _LOAD_SHARE * found.burst("250") / 2)
     seconds = 60 * minutes
     with serving() as service:
         contract = contracts(service)["facepp"]
@@ -87,22 +88,11 @@ def _watch(pid: int, watched: Memory, over: threading.Event) -> None:
             return
         for process in family:
             try:
-                name = f"{_role(process)} {process.pid}"
+                name = f"{part_of(process.cmdline())} {process.pid}"
                 memory = process.memory_full_info().uss / 2**20
             except psutil.Error:
                 continue
             watched.setdefault(name, []).append((time.monotonic() - start, memory))
-
-
-def _role(process: psutil.Process) -> str:
-    """Which part of the service a process is, by its command line."""
-    line = process.cmdline()
-    for word in line:
-        if word.endswith(("tritonserver", "triton_python_backend_stub")):
-            # A stub's second argument is its model's file.
-            model = next((part for part in line[1:] if part.endswith("model.py")), "")
-            return "/".join([word.rsplit("/", 1)[-1], *model.split("/")[-3:-2]])
-    return "visavis"
 
 
 def growth(watched: Mapping[str, Sequence[tuple[float, float]]], seconds: float) -> list[Growth]:

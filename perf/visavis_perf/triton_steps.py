@@ -2,69 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import median
+from collections.abc import Callable
 from typing import Any
 
+from visavis_perf.accounts import Reading, account
 from visavis_perf.inputs import input_file
-from visavis_perf.perf_analyzer import PerfAnalyzerFailed, Point, run_point
-from visavis_perf.plan import Run
+from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, Point, run_point
+from visavis_perf.run import Run
 from visavis_perf.scenario_files import Scenario
+from visavis_perf.schedule import Costs
 from visavis_perf.service import Service
-from visavis_perf.triton_statistics import ENSEMBLE, breakdown, read_counters
+from visavis_perf.triton_statistics import ENSEMBLE
+
+Measure = Callable[[str, Effort], Point]
 
 
 def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str, Any]:
-    """Every point of a sweep, with the stages' share of each; the ensemble's best load is run again.
+    """Every point of a sweep, with the stages' share of each; a judged scenario's best load is repeated.
 
     A point that gives no figures is told in ``faults`` and does not end the bench.
     """
-    assert service.triton_grpc is not None and service.triton_http is not None  # noqa: S101, PT018
+    assert service.triton_grpc is not None  # noqa: S101 (only the peer has none)
+    address = service.triton_grpc
     path = input_file(scenario.model, scenario.pictures, bench.source)
-    limit = bench.limits[scenario.pictures if scenario.pictures in bench.limits else "250"].images_per_s
+    # Shares of the limit are rates of the set that it is known for, or of the small pictures.
+    limit = bench.limits.burst(scenario.pictures if scenario.pictures in bench.limits.runtimes else "250")
+
+    def measure(value: str, effort: Effort) -> Point:
+        return run_point(scenario, value, address, path, effort)
+
     points: list[Point] = []
     stages: dict[str, Any] = {}
     faults: list[str] = []
-
-    def measure(value: str) -> Point | None:
-        before = read_counters(service.triton_http or "")
+    for value in scenario.values(limit):
+        before = Reading.of(service)
         try:
-            point = run_point(scenario, value, service.triton_grpc or "", path, bench.plan.effort)
+            points.append(measure(value, bench.plan.sweep))
         except PerfAnalyzerFailed as error:
             faults.append(str(error))
-            return None
-        stages[value] = breakdown(before, read_counters(service.triton_http or ""))
-        return point
-
-    for value in scenario.values(limit):
-        points += filter(None, [measure(value)])
+            continue
+        stages[value] = account(before, Reading.of(service)).get("stages", {})
     table = {
         "purpose": scenario.purpose,
         "model": scenario.model,
         "pictures": scenario.pictures,
         "sweep": scenario.sweep_flag,
+        "limit_per_s": round(limit, 2),
         "points": [point.as_dict() for point in points],
         "stages": stages,
         "faults": faults,
     }
-    if points:
-        best = max(points, key=lambda point: point.images_per_s)
-        again = [best]
-        if scenario.model == ENSEMBLE and scenario.pictures in bench.limits:
-            again += filter(None, (measure(best.value) for _ in range(bench.plan.repeats - 1)))
-        table["best"] = best_load(again, limit)
+    if points and scenario.judged:
+        try:
+            table |= _at_best(bench, service, scenario, measure, max(points, key=lambda point: point.images_per_s))
+        except PerfAnalyzerFailed as error:
+            faults.append(str(error))
     return table
 
 
-def best_load(runs: Iterable[Point], limit_images_per_s: float) -> dict[str, Any]:
-    """Median of the runs at the best load, as a share of the limit, and how far the runs lie apart."""
-    runs = list(runs)
-    rates = [point.images_per_s for point in runs]
-    return {
-        "value": runs[0].value,
-        "images_per_s": median(rates),
-        "p99_ms": median(point.p99_ms for point in runs),
-        "runs": rates,
-        "of_limit": round(median(rates) / limit_images_per_s, 4),
-        "spread": round((max(rates) - min(rates)) / limit_images_per_s, 4),
+def _at_best(bench: Run, service: Service, scenario: Scenario, measure: Measure, best: Point) -> dict[str, Any]:
+    """The best load again and again between bursts of the limit, and where its time goes."""
+    before = Reading.of(service)
+    found = bench.beside_limit(
+        scenario.pictures,
+        lambda _: measure(best.value, bench.plan.effort),
+        lambda point: point.images_per_s,
+        run_s=Costs(bench.plan).perf_analyzer(bench.plan.effort.window_ms),
+    )
+    after = Reading.of(service)
+    table = {
+        **found.as_dict(),
+        "value": best.value,
+        "images_per_s": found.median_of(lambda one: one.rate),
+        "p99_ms": found.median_of(lambda one: one.result.p99_ms),
     }
+    if scenario.model != ENSEMBLE:
+        return {"best": table}
+    told = account(before, after)
+    return {"best": table, "best_stages": told["stages"], "core_ms": told["core_ms"]}

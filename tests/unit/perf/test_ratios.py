@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 from visavis_perf import results
-from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios, targets
+from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios
 from visavis_perf.report import table, write_report
 from visavis_perf.results import NoResults
+from visavis_perf.targets import targets
 
 
 def _best(goodput: float, limit: float, p99_ms: float = 80.0) -> dict[str, Any]:
     share = goodput / limit
-    runs = [goodput] * 3
+    run = {"rate": goodput, "before": limit, "after": limit, "share": share, "steady": True}
     return {
-        **{"rate": goodput, "goodput": goodput, "images_per_s": goodput, "value": "8", "p50_ms": 20.0},
-        **{"p99_ms": p99_ms, "wrong": 0, "runs": runs, "of_limit": share, "spread": 0.02},
+        **{"share": share, "spread": 0.02, "steady": True, "runs": [run] * 3},
+        **{"offered": share, "rate": goodput, "goodput": goodput, "images_per_s": goodput, "value": "8"},
+        **{"p50_ms": 20.0, "p99_ms": p99_ms, "p99_of_limit": p99_ms * limit / 1000, "wrong": 0, "serves": True},
     }
 
 
@@ -32,26 +34,35 @@ def _curve(goodput: float, limit: float, p99_ms: float = 80.0) -> dict[str, Any]
 def record() -> dict[str, Any]:
     limit = {
         "runtime": "openvino bfloat16",
-        "images_per_s": 200.0,
+        **{"images_per_s": 200.0, "slowest": 180.0, "fastest": 210.0, "bursts": [180.0, 200.0, 210.0]},
         "tried": {"onnxruntime float32": 130.0},
-        "core_ms": {"decode": 0.2, "detect": 5.0, "embed": 6.0},
+        "core_ms": {"decode": 0.25, "detect": 5.0, "embed": 6.0},
     }
     point = {"value": "8", "images_per_s": 170.0, "p50_ms": 40.0, "p99_ms": 60.0, "windows": [165.0, 170.0, 175.0]}
     stages = {"8": {"face_detector": {"total": 5.0, "queue": 1.0}, "face_analysis": {"total": 9.0, "between": 4.0}}}
     ensemble = {"model": "face_analysis", "pictures": "250", "sweep": "--concurrency-range", "faults": []}
+    core_ms = {"face_detector": 6.5, "face_embedder": 7.5, "triton": 1.0, "proxy": 0.5, "generator": 2.25}
+    idle = {"spread": 0.02, "steady": True}
     return {
         "made": "2026-01-01T00:00:00Z",
         "revision": "abc",
         "whole": True,
+        "elapsed_s": 1000,
         "machine": {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []},
         "versions": {"python": "3.11"},
         "limits": {"250": limit},
-        "scenarios": {"ensemble": {**ensemble, "points": [point], "stages": stages, "best": _best(170.0, 200.0)}},
+        "scenarios": {
+            "ensemble": {**ensemble, "limit_per_s": 200.0, "points": [point], "stages": stages, "core_ms": core_ms}
+            | {"best": _best(170.0, 200.0)}
+        },
         "http": {"facepp-250": _curve(75.0, 100.0)},
         "peer": _curve(30.0, 100.0, 100.0),
-        "beside_peer": {"p99_ms": 40.0},
-        "idle": {"contracts": {"aws": {"of_bare": 1.2}, "facepp": {"of_bare": 1.4}}},
-        "overload": {"goodput_of_peak": 0.95, "busy_p99_ms": 12.0, "wrong": 0, "recovery_s": 1.0},
+        "beside_peer": {"p99_ms": 40.0, "p99_ratio": 0.4, "spread": 0.05, "steady": True},
+        "idle": {"contracts": {"aws": {"share": 1.2, **idle}, "facepp": {"share": 1.4, **idle}}},
+        "overload": {
+            **{"goodput_of_peak": 0.95, "steady": True, "peak_steady": True, "spread": 0.0},
+            **{"busy_p99_ms": 12.0, "wrong": 0, "recovery_s": 1.0},
+        },
         "start": {"second_s": 6.0},
     }
 
@@ -70,7 +81,7 @@ def test_every_target_stands_beside_its_result(record: dict[str, Any]) -> None:
 
 def test_a_share_above_the_limit_is_no_success(record: dict[str, Any]) -> None:
     """Nothing beats the limit: whoever seems to was measured beside a limit that something else disturbed."""
-    record["scenarios"]["ensemble"]["best"]["of_limit"] = 1.29
+    record["scenarios"]["ensemble"]["best"]["share"] = 1.29
     found = targets(record)[0]
     assert found.met is None
     assert "not valid" in found.got
@@ -100,11 +111,11 @@ def test_the_same_results_are_no_regression(record: dict[str, Any]) -> None:
 def test_a_loss_beyond_noise_is_a_regression_in_either_direction(record: dict[str, Any]) -> None:
     """Less throughput and more idle latency are both worse; more throughput is not."""
     now = deepcopy(record)
-    now["http"]["facepp-250"]["best"]["of_limit"] *= 0.8
-    now["scenarios"]["ensemble"]["best"]["of_limit"] *= 1.2
-    now["idle"]["contracts"]["aws"]["of_bare"] *= 1.5
+    now["http"]["facepp-250"]["best"]["share"] *= 0.8
+    now["scenarios"]["ensemble"]["best"]["share"] *= 1.2
+    now["idle"]["contracts"]["aws"]["share"] *= 1.5
     worse = {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
-    assert worse == {"facepp-250 of limit", "idle aws of bare"}
+    assert worse == {"facepp-250 of limit", "throughput of peer's", "idle aws of bare"}
 
 
 @pytest.mark.parametrize(("now", "worse"), [(0.79, False), (0.71, False), (0.69, True)])
@@ -131,23 +142,39 @@ def test_a_table_has_as_many_cells_in_every_row() -> None:
     assert lines[2:] == ["| x\\|y | 1.23 |", "| – | 12346 |"]
 
 
-def test_results_are_found_by_machine(record: dict[str, Any], tmp_path: Path) -> None:
-    """A machine is compared with its like; a partial run is never compared with."""
-    small = results.write(record, tmp_path)
-    record["machine"] = {**record["machine"], "cores": 16, "gpu": ["NVIDIA H200, 143771 MiB, 570"]}
-    large = results.write({**record, "made": "2026-02-01T00:00:00Z"}, tmp_path)
-    partial = results.write({**record, "whole": False}, tmp_path)
-    assert (small.name, large.name) == ("2026-01-01-2core-avx2.json", "2026-02-01-16core-nvidia-h200.json")
-    assert partial.stem.endswith("-partial")
-    assert results.newest(tmp_path, cores=2) == small
-    assert results.newest(tmp_path, cores=16, gpu=True) == large
-    assert results.newest(tmp_path, cores=64) == large
-
-
 def test_without_results_the_remedy_is_told(tmp_path: Path) -> None:
-    """Nothing to compare with, or no results at all in a file."""
+    """Nothing to show, or no results at all in a file."""
     with pytest.raises(NoResults, match="visavis bench"):
         results.newest(tmp_path)
     (tmp_path / "odd.json").write_text("[]")
     with pytest.raises(NoResults, match="no results"):
         results.read(tmp_path / "odd.json")
+
+
+def test_a_machine_that_moved_gets_no_verdict(record: dict[str, Any]) -> None:
+    """The figure stands in the table, marked; it neither meets its target nor is it a regression."""
+    now = deepcopy(record)
+    now["http"]["facepp-250"]["best"] |= {"share": 0.4, "steady": False}
+    rows = {target.what: target for target in targets(now)}
+    target = rows["Face++ over HTTP, 250×250, compares/s of the limit"]
+    assert (target.met, target.got) == (None, "0.4, unsteady")
+    assert rows["throughput of the peer's"].met is None
+    changes = {change.name: change.worse for change in compare(ratios(record), ratios(now))}
+    assert changes["facepp-250 of limit"] is None
+
+
+def test_a_load_that_nobody_serves_any_more_is_missed_and_worse(record: dict[str, Any]) -> None:
+    """Without a best load there is no share; that is no reason to say nothing."""
+    now = deepcopy(record)
+    now["http"]["facepp-250"]["best"]["serves"] = False
+    assert [target.met for target in targets(now) if target.got == "no load was served"] == [False]
+    assert "facepp-250 of limit" in {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
+
+
+def test_core_milliseconds_stand_beside_the_limits(record: dict[str, Any], tmp_path: Path) -> None:
+    """Each part of the service in a column, the limit's own above, and the sum without the generator."""
+    record["targets"] = []
+    write_report(record, tmp_path / "RESULTS.md", [])
+    lines = (tmp_path / "RESULTS.md").read_text("utf-8").splitlines()
+    assert "| limit, 250 | 0.25 | 5 | – | 6 | – | – | 11.2 | – |" in lines
+    assert "| ensemble | – | 6.5 | – | 7.5 | 1 | 0.5 | 15.5 | 2.25 |" in lines

@@ -1,0 +1,94 @@
+"""An idle service: one request at a time, in turns with the same work done bare in one process."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any, TypeVar
+
+from visavis_perf.bare import Runtime
+from visavis_perf.bare_service import BareService
+from visavis_perf.brackets import bracketed
+from visavis_perf.contracts import OK, Contract
+from visavis_perf.http_steps import contracts, load_of
+from visavis_perf.load import run_idle
+from visavis_perf.places import REPOSITORY
+from visavis_perf.run import Run
+from visavis_perf.samples import Sample, percentile_ms
+from visavis_perf.service import Service, ServiceFailed
+
+_WARM_UP_TURNS = 2
+Item = TypeVar("Item")
+
+
+def idle_step(bench: Run, service: Service) -> dict[str, Any]:
+    """One picture (AWS) and a comparison (Face++), each against the bare work with the same threads."""
+    runtime = bench.limits.runtimes["250"]
+    threads = _graph_threads(service)
+    known = contracts(service)
+    rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
+    return {"runtime": str(runtime), "threads": threads, "contracts": rows}
+
+
+def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime, threads: int) -> dict[str, Any]:
+    """Bare, service, bare, service …: a turn of the service is compared with its two neighbours.
+
+    Raises:
+        ServiceFailed: a turn had no good answer.
+    """
+    jpegs, size = bench.pictures["250"], bench.plan.idle_requests
+    load = load_of(bench, service, contract, "250")
+    lanes = contract.pictures_per_request
+    bare = BareService(runtime, REPOSITORY, threads=threads, pictures_at_once=lanes)
+    requests = [jpegs[index : index + lanes] for index in range(len(jpegs) - lanes)]
+    bare_turns, service_turns = count(), count()
+
+    def bare_turn() -> float:
+        return _p50_ms(bare.times_s(turn_of(requests, next(bare_turns), size)))
+
+    def service_turn(_: float) -> list[Sample]:
+        return run_idle(replace(load, bodies=turn_of(load.bodies, next(service_turns), size)), size)
+
+    def p50_ms(samples: Sequence[Sample]) -> float:
+        return _p50_ms([sample.latency_s for sample in samples if sample.kind == OK])
+
+    for _ in range(_WARM_UP_TURNS):
+        bare_turn()
+        service_turn(0.0)
+    try:
+        found = bracketed(
+            bare_turn, service_turn, p50_ms, wanted=bench.plan.idle_turns, may_repeat=lambda: bench.pace.allows(size)
+        )
+    finally:
+        bare.close()
+    samples = [sample for one in found.runs for sample in one.result]
+    return {
+        **found.as_dict(),
+        "p50_ms": found.median_of(lambda one: one.rate),
+        "p99_ms": percentile_ms([sample.latency_s for sample in samples if sample.kind == OK], 99),
+        "bare_p50_ms": found.median_of(lambda one: one.yardstick),
+        "wrong": sum(sample.kind != OK for sample in samples),
+    }
+
+
+def turn_of(items: Sequence[Item], turn: int, size: int) -> list[Item]:
+    """The next so many, around and around, so that turns differ."""
+    return [items[(turn * size + at) % len(items)] for at in range(size)]
+
+
+def _p50_ms(times_s: Sequence[float]) -> float:
+    middle = percentile_ms(times_s, 50)
+    if middle is None:
+        raise ServiceFailed("the idle service gave no good answer in a whole turn")
+    return middle
+
+
+def _graph_threads(service: Service) -> int:
+    """Threads of one graph in the service, from the configuration that its Triton has loaded."""
+    url = f"http://{service.triton_http}/v2/models/face_embedder/config"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        parameters = json.load(answer).get("parameters", {})
+    return int(parameters.get("intra_op_thread_count", {}).get("string_value", 1))

@@ -1,0 +1,69 @@
+"""The afternoon's peer: its own best load, and both services in turns at that load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from visavis_perf.contracts import Afternoon
+from visavis_perf.http_steps import contracts, curve_step, load_of, offer
+from visavis_perf.run import Run
+from visavis_perf.samples import Summary
+from visavis_perf.service import Service
+
+
+def peer_step(bench: Run, peer: Service) -> dict[str, Any]:
+    """The peer at its best load, with small pictures."""
+    return curve_step(bench, peer, Afternoon(), "250", bench.plan.peer_shares)
+
+
+def small_peer_step(bench: Run, peer: Service) -> dict[str, Any]:
+    """The same where it leaves small pictures small: for information, so measured once."""
+    return curve_step(bench, peer, Afternoon(), "250", bench.plan.small_peer_shares, finer=1, repeats=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both services at the same rate, one right after the other."""
+
+    ours: Summary
+    theirs: Summary
+
+    @property
+    def p99_ratio(self) -> float | None:
+        """Ours over theirs."""
+        if self.ours.p99_ms is None or not self.theirs.p99_ms:
+            return None
+        return self.ours.p99_ms / self.theirs.p99_ms
+
+
+def beside_peer_step(bench: Run, service: Service, peer: Service, offered: float) -> dict[str, Any]:
+    """Both at the peer's best load, ``offered`` as a share of the limit, in turns while the other one is idle."""
+    ours = load_of(bench, service, contracts(service)["facepp"], "250")
+    theirs = load_of(bench, peer, Afternoon(), "250")
+    seconds = bench.plan.http_seconds
+    turns = count()
+
+    def pair(limit: float) -> Pair:
+        """Whoever went first goes second in the next turn."""
+        rate = offered * limit
+        if next(turns) % 2:
+            peers = offer(theirs, rate, seconds)
+            return Pair(offer(ours, rate, seconds), peers)
+        return Pair(offer(ours, rate, seconds), offer(theirs, rate, seconds))
+
+    found = bench.beside_limit(
+        "250", pair, lambda one: one.ours.goodput, run_s=2 * seconds, pictures_per_request=2
+    )  # fmt: skip
+    ratios = [ratio for one in found.counted if (ratio := one.result.p99_ratio) is not None]
+    return {
+        "steady": found.steady,
+        "offered": offered,
+        "p99_ratio": found.median_of(lambda one: one.result.p99_ratio),
+        "spread": max(ratios) - min(ratios) if ratios else None,
+        "p99_ratios": ratios,
+        "p99_ms": found.median_of(lambda one: one.result.ours.p99_ms),
+        "peer_p99_ms": found.median_of(lambda one: one.result.theirs.p99_ms),
+        "wrong": sum(one.result.ours.wrong for one in found.runs),
+    }

@@ -1,0 +1,145 @@
+"""How long a bench takes: told before it begins, and kept to while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from visavis_perf.limit import TRIES, WARM_UP_S
+from visavis_perf.plan import TARGET_SETS, Plan
+from visavis_perf.scenario_files import Scenario
+
+#: What a whole bench may take.
+BUDGET_S = 20 * 60.0
+#: Measured on two cores, seconds: processes of a bare loop come up; the service does, and ends; the peer does.
+_LOOPS_START_S, _SERVICE_START_S, _PEER_START_S = 4.0, 14.0, 4.0
+#: perf_analyzer reads its input and ends; an open-loop load's last answers come; a set of bodies is made.
+_PERF_ANALYZER_S, _TAIL_S, _PREPARE_S = 2.0, 1.0, 3.0
+#: A request of one picture, and the same work bare; one of two.
+_IDLE_REQUEST_S = {"aws": 0.035, "facepp": 0.05}
+_BARE_START_S = 3.0
+_PAGE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A step, and the seconds that it should take."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What parts of a step take with a plan."""
+
+    plan: Plan
+
+    @property
+    def burst(self) -> float:
+        """One burst of the limit."""
+        return self.plan.burst_seconds + WARM_UP_S
+
+    def bracketed(self, run_s: float, wanted: int | None = None) -> float:
+        """Runs of so long between bursts."""
+        wanted = self.plan.repeats if wanted is None else wanted
+        return wanted * run_s + (wanted + 1) * self.burst
+
+    def perf_analyzer(self, window_ms: int) -> float:
+        """One point: three windows."""
+        return 3 * window_ms / 1000 + _PERF_ANALYZER_S
+
+    @property
+    def http_repeat(self) -> float:
+        """One repeat at a best load."""
+        return self.plan.http_seconds + _TAIL_S
+
+    def curve(self, points: int, finer: int, repeats: int | None = None) -> float:
+        """Search and repeats of one contract."""
+        search = (points + finer) * (self.plan.search_seconds + _TAIL_S)
+        return _PREPARE_S + self.burst + search + self.bracketed(self.http_repeat, repeats)
+
+    def scenario(self, scenario: Scenario) -> float:
+        """A sweep, and repeats where it is judged."""
+        sweep = len(scenario.sweep_values) * self.perf_analyzer(self.plan.sweep.window_ms)
+        repeats = self.bracketed(self.perf_analyzer(self.plan.effort.window_ms)) if scenario.judged else 0.0
+        return sweep + self.burst + repeats
+
+
+def expected(
+    plan: Plan, *, runtimes: int, sets: int, http: Sequence[tuple[str, str]], other: Collection[str],
+    scenarios: Collection[Scenario],
+) -> list[Expected]:  # fmt: skip
+    """Every step in its order; ``http`` are contracts with their sets, ``other`` steps that are no argument file."""
+    costs = Costs(plan)
+    tries = runtimes * sets * TRIES * (plan.try_seconds + WARM_UP_S)
+    steps = [Expected("limit", runtimes * _LOOPS_START_S + tries + sets * costs.burst)]
+    if "start" in other:
+        steps.append(Expected("start", _SERVICE_START_S))
+    steps.append(Expected("service", _SERVICE_START_S))
+    if "idle" in other:
+        turns = 2 * plan.idle_turns * plan.idle_requests
+        steps.append(Expected("idle", sum(_BARE_START_S + turns * each for each in _IDLE_REQUEST_S.values())))
+    steps += [Expected(scenario.name, costs.scenario(scenario)) for scenario in scenarios]
+    for contract, pictures in http:
+        points = len(plan.curve_shares(contract, pictures))
+        steps.append(Expected(f"{contract}-{pictures}", costs.curve(points, plan.finer)))
+    if "peer" in other:
+        points = len(plan.peer_shares)
+        steps.append(Expected("peer", _PEER_START_S + costs.curve(points, plan.finer)))
+        steps.append(Expected("beside_peer", costs.bracketed(2 * costs.http_repeat)))
+        if not plan.quick:
+            small = costs.curve(len(plan.small_peer_shares), 1, repeats=1)
+            steps.append(Expected("peer_not_enlarged", _PEER_START_S + small))
+    if "overload" in other and ("facepp", TARGET_SETS[0]) in http:
+        around = costs.http_repeat + plan.recovery_seconds + _TAIL_S
+        steps.append(Expected("overload", costs.bracketed(plan.overload_seconds + around, 1)))
+    return [*steps, Expected("page", _PAGE_S)]
+
+
+@dataclass(slots=True)
+class Pace:
+    """Where a bench stands against its plan."""
+
+    steps: Sequence[Expected]
+    budget_s: float = BUDGET_S
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+    _step_began: float = field(init=False)
+    _current: int = -1
+
+    def __post_init__(self) -> None:
+        self._began = self._step_began = self.clock()
+
+    @property
+    def total_s(self) -> float:
+        """As planned."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since it began."""
+        return self.clock() - self._began
+
+    @property
+    def remaining_s(self) -> float:
+        """As planned, less what the current step has taken so far."""
+        left = sum(step.seconds for step in self.steps[self._current + 1 :])
+        if self._current < 0:
+            return left
+        return left + max(0.0, self.steps[self._current].seconds - (self.clock() - self._step_began))
+
+    def begin(self, name: str) -> None:
+        """A step of the plan begins; those before it are over, skipped ones too."""
+        self._current = [step.name for step in self.steps].index(name)
+        self._step_began = self.clock()
+
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time for so much more than planned."""
+        return self.elapsed_s + self.remaining_s + seconds <= self.budget_s
+
+
+def minutes(seconds: float) -> str:
+    """As ``m:ss``."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

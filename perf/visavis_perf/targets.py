@@ -1,0 +1,124 @@
+"""What must be reached on two CPU cores, beside what was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from visavis_perf.ratios import peer_throughput
+
+_SETS = (("250×250", "250"), ("1 megapixel", "1mp"))
+_CONTRACTS = (("facepp", "Face++", 0.72), ("jdcloud", "JD Cloud", 0.68), ("aliyun", "Alibaba", 0.68))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A line of "must reach" beside what was reached."""
+
+    number: str
+    what: str
+    wanted: str
+    got: str
+    #: None: this run did not measure it, or the machine moved meanwhile.
+    met: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the results file."""
+        return asdict(self)
+
+
+def targets(record: Mapping[str, Any]) -> list[Target]:
+    """The issue's list, target beside result."""
+    return [
+        *_ensemble(record),
+        *_http(record),
+        *_idle(record),
+        *_against_peer(record),
+        *_under_overload(record),
+        _at_most("6", "second start to ready in s", 10.0, record.get("start", {}).get("second_s")),
+    ]
+
+
+def _ensemble(record: Mapping[str, Any]) -> list[Target]:
+    rows = []
+    for title, scenario in (("250×250", "ensemble"), ("1 megapixel", "ensemble-1mp")):
+        best = record.get("scenarios", {}).get(scenario, {}).get("best")
+        rows.append(_share_at_least("1", f"ensemble, {title}, images/s of the limit", 0.82, best))
+    return rows
+
+
+def _http(record: Mapping[str, Any]) -> list[Target]:
+    rows = []
+    for contract, title, wanted in _CONTRACTS:
+        for pictures, suffix in _SETS:
+            what = f"{title} over HTTP, {pictures}, compares/s of the limit"
+            curve = record.get("http", {}).get(f"{contract}-{suffix}")
+            best = curve["best"] if curve else None
+            if curve and (best is None or not best["serves"]):
+                rows.append(Target("2", what, f"≥ {wanted:g}", "no load was served", met=False))
+            else:
+                rows.append(_share_at_least("2", what, wanted, best))
+    return rows
+
+
+def _idle(record: Mapping[str, Any]) -> list[Target]:
+    rows = []
+    for name, title in (("aws", "one picture (AWS)"), ("facepp", "a comparison (Face++)")):
+        row = record.get("idle", {}).get("contracts", {}).get(name, {})
+        what = f"idle service, p50 of {title}, of the bare time"
+        rows.append(_at_most("3", what, 1.3, row.get("share"), steady=row.get("steady", True)))
+    return rows
+
+
+def _against_peer(record: Mapping[str, Any]) -> list[Target]:
+    ours = record.get("http", {}).get("facepp-250", {}).get("best")
+    theirs = record.get("peer", {}).get("best")
+    beside = record.get("beside_peer", {})
+    both = bool(ours and theirs)
+    steady = not both or (ours["steady"] and theirs["steady"])
+    at_best = ours["p99_of_limit"] / theirs["p99_of_limit"] if both else None
+    what = "p99 of the peer's, both at the peer's best load"
+    return [
+        _at_least("4", "throughput of the peer's", 2.0, peer_throughput(record), steady=steady),
+        _at_most("4", "p99 of the peer's, each at its best load", 1.0, at_best, steady=steady),
+        _at_most("4", what, 0.5, beside.get("p99_ratio"), steady=beside.get("steady", True)),
+    ]
+
+
+def _under_overload(record: Mapping[str, Any]) -> list[Target]:
+    told = record.get("overload", {})
+    steady = told.get("steady", True) and told.get("peak_steady", True)
+    what = "overload at 3 × peak: goodput of the peak"
+    return [
+        _at_least("5", what, 0.9, told.get("goodput_of_peak"), steady=steady),
+        _at_most("5", "overload: refusals answered, p99 in ms", 100.0, told.get("busy_p99_ms")),
+        _at_most("5", "overload: answers of any other kind", 0, told.get("wrong")),
+        _at_most("5", "overload: recovery in s", 5.0, told.get("recovery_s")),
+    ]
+
+
+def _share_at_least(number: str, what: str, wanted: float, best: Mapping[str, Any] | None) -> Target:
+    """More than the whole limit proves that something else ran while the limit was measured: no verdict then."""
+    if best is None:
+        return _at_least(number, what, wanted, None)
+    share = best["share"]
+    if share > 1:
+        return Target(number, what, f"≥ {wanted:g}", f"{share:.3g}, above the limit: not valid", None)
+    return _at_least(number, what, wanted, share, steady=best["steady"])
+
+
+def _at_least(number: str, what: str, wanted: float, got: float | None, *, steady: bool = True) -> Target:
+    met = None if got is None or not steady else got >= wanted
+    return Target(number, what, f"≥ {wanted:g}", _text(got, steady=steady), met)
+
+
+def _at_most(number: str, what: str, wanted: float, got: float | None, *, steady: bool = True) -> Target:
+    met = None if got is None or not steady else got <= wanted
+    return Target(number, what, f"≤ {wanted:g}", _text(got, steady=steady), met)
+
+
+def _text(value: float | None, *, steady: bool) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.3g}" if steady else f"{value:.3g}, unsteady"

@@ -1,0 +1,120 @@
+"""``visavis bench check`` on made-up results: what is compared with what, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from visavis_perf import results
+from visavis_perf.main import app
+from visavis_perf.results import NoResults
+
+_MACHINE = {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []}
+
+
+def _record(share: float, *, spread: float = 0.02, made: str = "2026-01-01T00:00:00Z", **more: Any) -> dict[str, Any]:
+    best = {"share": share, "spread": spread, "steady": True, "serves": True}
+    http = {"facepp-250": {"best": best}, "aliyun-250": {"best": {**best, "share": 0.7}}}
+    base = {"made": made, "revision": "abc", "whole": True, "machine": _MACHINE, "limits": {}, "http": http}
+    return {**base, **more}
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    subprocess.run(("git", *identity, *arguments), cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of results inside a repository of git's with one commit."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "perf" / "results"
+    folder.mkdir(parents=True)
+    _git(tmp_path, "init")
+    (tmp_path / "README").touch()
+    _git(tmp_path, "add", "README")
+    _git(tmp_path, "commit", "-m", "begin")
+    return folder
+
+
+def _commit(folder: Path, record: dict[str, Any]) -> Path:
+    path = results.write(record, folder)
+    _git(folder, "add", path.name)
+    _git(folder, "commit", "-m", "results")
+    return path
+
+
+def _check(tmp_path: Path, old: dict[str, Any], new: dict[str, Any]) -> tuple[int, str]:
+    before, now = results.write(old, tmp_path / "old"), results.write(new, tmp_path / "new")
+    ended = CliRunner().invoke(app, ["check", "--old", str(before), "--new", str(now)])
+    return ended.exit_code, ended.output
+
+
+def test_equal_results_pass(tmp_path: Path) -> None:
+    """The same shares, and nothing in the table is worse."""
+    code, said = _check(tmp_path, _record(0.8), _record(0.8))
+    assert (code, "worse" in said) == (0, False)
+    assert "facepp-250" in said
+
+
+def test_a_regression_fails_and_stands_above(tmp_path: Path) -> None:
+    """A tenth less, of runs that lie close together."""
+    code, said = _check(tmp_path, _record(0.8), _record(0.72))
+    assert (code, said.count("worse")) == (1, 1)
+    assert said.index("facepp-250") < said.index("aliyun-250")
+
+
+@pytest.mark.parametrize("noisy", ["old", "new"])
+def test_either_results_own_spread_excuses_a_loss(tmp_path: Path, noisy: str) -> None:
+    """The same tenth, where the runs of one of the two lie as far apart."""
+    old, new = _record(0.8, spread=0.1 * (noisy == "old")), _record(0.72, spread=0.1 * (noisy == "new"))
+    assert _check(tmp_path, old, new)[0] == 0
+
+
+def test_an_unsteady_figure_is_told_and_does_not_fail(tmp_path: Path) -> None:
+    """The machine moved: that is no regression, and no success."""
+    new = deepcopy(_record(0.4))
+    new["http"]["facepp-250"]["best"]["steady"] = False
+    code, said = _check(tmp_path, _record(0.8), new)
+    assert (code, "unsteady" in said) == (0, True)
+
+
+def test_results_without_a_common_ratio_are_told(tmp_path: Path) -> None:
+    """A check that compares nothing must not pass."""
+    ended = _check(tmp_path, _record(0.8), _record(0.8, http={}))
+    assert ended[0] != 0
+
+
+def test_the_committed_file_counts_and_not_the_working_trees(repository: Path) -> None:
+    """A bench of the same day writes over the committed file."""
+    path = _commit(repository, _record(0.8))
+    results.write(_record(0.5), repository)
+    results.write(_record(0.4, made="2026-02-01T00:00:00Z"), repository)
+    name, found = results.committed(_MACHINE, repository)
+    assert name == path.name == "2026-01-01-2core-avx2.json"
+    assert found["http"]["facepp-250"]["best"]["share"] == 0.8
+
+
+def test_only_machines_of_the_same_class_are_compared(repository: Path) -> None:
+    """Shares of another machine's limit, even newer ones, say nothing about this one; nor does a partial run."""
+    _commit(repository, _record(0.8))
+    card = {**_MACHINE, "cores": 16, "gpu": ["NVIDIA H200, 143771 MiB, 570"]}
+    _commit(repository, _record(0.6, made="2026-03-01T00:00:00Z", machine=card))
+    _commit(repository, _record(0.5, made="2026-03-01T00:00:00Z", whole=False))
+    assert results.committed(_MACHINE, repository)[0] == "2026-01-01-2core-avx2.json"
+    assert results.committed(card, repository)[0] == "2026-03-01-16core-nvidia-h200.json"
+    with pytest.raises(NoResults, match="64core-avx2"):
+        results.committed({**_MACHINE, "cores": 64}, repository)
+
+
+def test_where_nothing_is_committed_the_remedy_is_told(repository: Path, tmp_path: Path) -> None:
+    """In a repository, and outside of one."""
+    for folder in (repository, tmp_path / "nowhere"):
+        with pytest.raises(NoResults, match="commit its file"):
+            results.committed(_MACHINE, folder)
