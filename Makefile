@@ -14,7 +14,7 @@ serve: venv-serve ## start the service: PORT=8080 CREDENTIALS=file WORKERS=n
 		$(if $(CREDENTIALS),--credentials "$(CREDENTIALS)") $(if $(WORKERS),--workers "$(WORKERS)")
 
 test: venv-dev ## run the tests on the real Triton: TESTS=tests/unit
-	@$(BIN)/visavis export
+	@$(BIN)/visavis export --quiet
 	@$(BIN)/pytest $(TESTS)
 
 check: venv-dev ## format, lint, types, import rules, deployment files
@@ -33,11 +33,11 @@ export: venv-serve ## make the models' graphs
 	@$(BIN)/visavis export
 
 bench: venv-dev ## measure this machine: ARGS=--quick
-	@$(BIN)/visavis export
+	@$(BIN)/visavis export --quiet
 	@$(BIN)/visavis bench run $(ARGS)
 
 contracts-demo: venv-dev ## ask the four vendors' own clients about one person and two
-	@$(BIN)/visavis export
+	@$(BIN)/visavis export --quiet
 	@PYTHONPATH=tests $(BIN)/python -m contracts.demo
 
 # The locks are universal and name no package index.

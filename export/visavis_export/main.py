@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -36,6 +37,8 @@ DEFAULT, OWN_FILES = "opencv", "insightface"
 WAITING = "Another export is at work; waiting for it."
 
 RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
+#: Tells that nothing is to do.
+SayDone = Callable[[str], None]
 PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]
 
 
@@ -69,6 +72,7 @@ def export(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Build again although nothing has changed.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing where nothing is to do.")] = False,
 ) -> None:
     """Build a pack's verified graphs into the model repository."""
     if context.invoked_subcommand:
@@ -77,15 +81,16 @@ def export(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     files = {part: choice for part, choice in (("detector", detector), ("embedder", embedder)) if choice is not None}
     repository = Repository(model_repository)
+    say_done: SayDone = (lambda _: None) if quiet else typer.echo
     try:
         named = pack is not None or bool(files)
-        if not named and _is_kept(repository, precision):
+        if not named and _is_kept(repository, precision, say_done):
             return
         chosen = load_pack(pack or (OWN_FILES if files else DEFAULT))
         for part, choice in files.items():
             chosen = with_file(chosen, part, choice)
         kept = Precision.FP32 if named else held_precision(repository)
-        _export(repository, chosen, precision or kept, weights_dir, force, accept_licence)
+        _export(repository, chosen, precision or kept, weights_dir, force, accept_licence, say_done)
     except ExportError as error:
         _fail(str(error))
 
@@ -118,7 +123,7 @@ def packs(model_repository: RepositoryOption = Path("model_repository")) -> None
         _fail(str(error))
 
 
-def _is_kept(repository: Repository, precision: Precision | None) -> bool:
+def _is_kept(repository: Repository, precision: Precision | None, say_done: SayDone) -> bool:
     """Whether the repository holds another pack than the default one, which only naming a pack replaces.
 
     Raises:
@@ -135,7 +140,7 @@ def _is_kept(repository: Repository, precision: Precision | None) -> bool:
     if _stale_configurations(repository):
         with repository.locked(lambda: typer.echo(WAITING)):
             repository.install(_stale_configurations(repository), repository.read(RECORD) or b"")
-    typer.echo(f"Nothing to do: {repository.root} holds {record.get('identity')}; only --pack replaces it.")
+    say_done(f"Nothing to do: {repository.root} holds {record.get('identity')}; only --pack replaces it.")
     return True
 
 
@@ -152,6 +157,7 @@ def _export(
     weights_dir: Path | None,
     force: bool,
     accept_licence: bool,
+    say_done: SayDone,
 ) -> None:
     from rich.console import Console
 
@@ -160,7 +166,7 @@ def _export(
         if not force and is_current(repository, pack, _named(pack, weights_dir), precision):
             if stale := _stale_configurations(repository):
                 repository.install(stale, repository.read(RECORD) or b"")
-            console.print(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
+            say_done(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
             return
         console.print(f"Pack {pack.name}: {pack.title} ({pack.licence})", soft_wrap=True)
         if pack.asks_for_acceptance and not accept_licence:

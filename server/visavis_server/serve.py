@@ -210,7 +210,7 @@ def export(model_repository: Path) -> None:
             f"{model_repository} is not the model repository: run this in the project's folder, "
             "or name it with --model-repository"
         )
-    command = [sys.executable, "-m", "visavis_export", "--model-repository", str(model_repository)]
+    command = [sys.executable, "-m", "visavis_export", "--quiet", "--model-repository", str(model_repository)]
     status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode
     if status in {-signal.SIGINT, 128 + signal.SIGINT}:
         raise KeyboardInterrupt

@@ -44,6 +44,12 @@ def test_a_second_run_says_within_a_second_that_there_is_nothing_to_do(exported:
     assert min(took) < 1
 
 
+def test_a_quiet_second_run_says_nothing(exported: Repository, export: Command) -> None:
+    """So it is run before every start, where nobody asked for it."""
+    done = export(exported.root, "--quiet")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_building_twice_gives_the_same_bytes(exported: Repository, export: Command, tmp_path: Path) -> None:
     """A build on one thread and under another hash seed gives the graphs and the record byte for byte."""
     settings = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
