@@ -133,6 +133,8 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
         "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(options.data_dir).resolve()),
+        # A worker multiplies small matrices: threads that spin while they wait for more would take the models' cores.
+        "OPENBLAS_NUM_THREADS": "1",
     }
     return Plan(
         listener=listener,
