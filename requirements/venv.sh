@@ -49,6 +49,37 @@ choose_python() {
     fail "${faults:-there is no Python: apt-get install python3 python3-venv libpython3.11, or make PYTHON=...}"
 }
 
+# pip has three lines for each of some hundred packages. Told are a count, what is large, and the time.
+condensed() {
+    seen=0
+    while IFS= read -r line; do
+        case $line in
+        Collecting\ *)
+            seen=$((seen + 1))
+            [ $((seen % 25)) -ne 0 ] || told "$seen packages looked up"
+            ;;
+        *Downloading\ *\([0-9][0-9]*.[0-9]\ MB\)*) told "downloading ${line##*Downloading }" ;;
+        Installing\ *) told "installing $seen packages" ;;
+        esac
+    done
+}
+
+told() {
+    echo "visavis:   after $(($(date +%s) - began)) s: $1"
+}
+
+install_locked() {
+    began=$(date +%s)
+    log=$venv/install.log
+    echo "visavis: installing what requirements/$need.txt names; pip writes to $log"
+    rm -f "$log.failed"
+    { $pip --require-hashes -r "requirements/$need.txt" 2>&1 || : >"$log.failed"; } | tee "$log" | condensed
+    if [ -e "$log.failed" ]; then
+        tail -n 40 "$log" >&2
+        fail "the packages could not be installed; the end of $log stands above"
+    fi
+}
+
 for have in "$need" dev; do
     if [ -x $venv/bin/visavis ] && [ "$(cat $stamp 2>/dev/null)" = "$(state_of "$have")" ]; then
         exit 0
@@ -62,6 +93,6 @@ if ! $venv/bin/python -c 'import pip' 2>/dev/null; then
 fi
 rm -f $stamp
 pip="$venv/bin/python -m pip --disable-pip-version-check --no-input install"
-$pip --require-hashes -r "requirements/$need.txt" || fail "the packages could not be installed; pip's words stand above"
+install_locked
 $pip --quiet --no-deps --no-build-isolation -e .
 state_of "$need" >$stamp
