@@ -54,7 +54,7 @@ condensed() {
     seen=0
     while IFS= read -r line; do
         case $line in
-        Collecting\ *)
+        Collecting\ * | Processing\ *)
             seen=$((seen + 1))
             [ $((seen % 25)) -ne 0 ] || told "$seen packages looked up"
             ;;
