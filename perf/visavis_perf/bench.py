@@ -31,6 +31,9 @@ HTTP_STEPS = ("facepp", "jdcloud", "aliyun", "aws")
 OTHER_STEPS = ("start", "idle", "peer", "overload")
 #: No target names it over HTTP: `idle` asks it for one picture.
 _EXTENDED_HTTP = {"aws"}
+#: What these steps compare with.
+_FACEPP = ("facepp", "250")
+_BESIDE_FACEPP = {"peer", "overload"}
 Say = Callable[[str], None]
 
 
@@ -75,9 +78,13 @@ def choose(wanted: Collection[str], *, extended: bool, gpu: bool) -> Choice:
     chosen_http = [
         name for name in HTTP_STEPS if name in named or (not named and (extended or name not in _EXTENDED_HTTP))
     ]
+    http = [(name, each) for name in chosen_http for each in (("250",) if name == "aws" else TARGET_SETS)]
+    other = frozenset(name for name in OTHER_STEPS if name in named or not named)
+    if other & _BESIDE_FACEPP and _FACEPP not in http:
+        http.append(_FACEPP)
     return Choice(
-        http=tuple((name, each) for name in chosen_http for each in (("250",) if name == "aws" else TARGET_SETS)),
-        other=frozenset(name for name in OTHER_STEPS if name in named or not named),
+        http=tuple(http),
+        other=other,
         scenarios=tuple(one for one in scenarios if gpu or not one.needs_gpu),
         missing=tuple(one.name for one in scenarios if one.needs_gpu and not gpu),
     )
@@ -108,6 +115,8 @@ def measure(
     pace.begin("limit")
     with limits(REPOSITORY, sets, try_seconds=plan.try_seconds, burst_seconds=plan.burst_seconds) as found:
         bench = Run(plan, source, sets, found, pace, record)
+        for fault in found.unable.values():
+            say(f"  left out: {fault}")
         for name in sets:
             say(f"  {found.burst(name):.1f} images/s with the {name} set, by {found.runtimes[name]}")
         try:
@@ -117,13 +126,12 @@ def measure(
             record |= {"fault": str(error), "whole": False}
     record |= {"limits": found.as_dict(), "expected_s": round(pace.total_s), "elapsed_s": round(pace.elapsed_s)}
     record["targets"] = [target.as_dict() for target in targets(record)]
-    pace.begin("page")
     return record
 
 
 def _tell_plan(pace: Pace, say: Say) -> None:
     say(", ".join(f"{step.name} {minutes(step.seconds)}" for step in pace.steps))
-    say(f"about {minutes(pace.total_s)} minutes in all, and at most so many more that {minutes(pace.budget_s)} pass")
+    say(f"about {minutes(pace.total_s)} in all; disturbed runs are made again while {minutes(pace.budget_s)} are kept")
 
 
 def _begin(bench: Run, name: str, say: Say) -> None:
@@ -194,5 +202,6 @@ def _measure_peer(bench: Run, service: Service, say: Say) -> None:
 
 def _tell(what: str, best: Mapping[str, Any] | None, of: str, say: Say) -> None:
     if best is not None:
+        served = "" if best.get("serves", True) else ", not served"
         unsteady = "" if best["steady"] else ", unsteady"
-        say(f"  {what}: {best['share']:.3f} {of} ± {best['spread']:.3f}{unsteady}")
+        say(f"  {what}: {best['share']:.3f} {of}, runs within {best['spread']:.3f}{served}{unsteady}")

@@ -21,6 +21,8 @@ from visavis_perf.samples import Sample, percentile_ms
 from visavis_perf.service import Service, ServiceFailed
 
 _WARM_UP_TURNS = 2
+#: About what a turn of each takes.
+_TURNS_S = 1.0
 Item = TypeVar("Item")
 
 
@@ -60,7 +62,11 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
         service_turn(0.0)
     try:
         found = bracketed(
-            bare_turn, service_turn, p50_ms, wanted=bench.plan.idle_turns, may_repeat=lambda: bench.pace.allows(size)
+            bare_turn,
+            service_turn,
+            p50_ms,
+            wanted=bench.plan.idle_turns,
+            may_repeat=lambda: bench.pace.allows(_TURNS_S),
         )
     finally:
         bare.close()

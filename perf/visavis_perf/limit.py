@@ -27,6 +27,7 @@ WARM_UP_S = 0.5
 TRIES = 2
 _START_TIMEOUT_S = 120.0
 _ANSWER_TIMEOUT_S = 30.0
+_FAULT_LENGTH = 300
 _PARTS = ("decode", "detect", "embed")
 
 
@@ -79,7 +80,9 @@ class BareProcesses:
             LimitFailed: a runtime cannot run them.
         """
         for pipe in self._pipes:
-            self._receive(pipe, _START_TIMEOUT_S)
+            fault = self._receive(pipe, _START_TIMEOUT_S)
+            if fault is not None:
+                raise LimitFailed(f"{self._runtime} cannot run these graphs: {fault}")
 
     def burst(self, name: str, seconds: float) -> Burst:
         """Work through a set on all cores for so long, after a warm-up.
@@ -113,7 +116,12 @@ class BareProcesses:
 def _serve_bursts(pipe: Connection, runtime: Runtime, repository: Path, sets: Sets, core: int) -> None:
     """A process's life: it ends with the bench, whose interrupt from the keyboard is not its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    loop = BareLoop(runtime, repository, sets, core)
+    try:
+        loop = BareLoop(runtime, repository, sets, core)
+    except Exception as error:
+        # Whatever a runtime says of a graph that it cannot compile: it has no error of its own that all share.
+        pipe.send(" ".join(f"{type(error).__name__}: {error}".split())[-_FAULT_LENGTH:])
+        return
     pipe.send(None)
     while True:
         try:
@@ -131,6 +139,8 @@ class Limits:
     runtimes: dict[str, Runtime]
     #: Best rate of every runtime when they were tried, by set.
     tried: dict[str, dict[str, float]]
+    #: Runtimes that cannot run the graphs, and what they say.
+    unable: dict[str, str]
     burst_seconds: float
     _processes: Mapping[Runtime, BareProcesses]
     _bursts: dict[str, list[Burst]] = field(default_factory=dict)
@@ -155,6 +165,7 @@ class Limits:
             "fastest": max(rates),
             "bursts": [round(rate, 2) for rate in rates],
             "tried": self.tried[name],
+            "unable": self.unable,
             "core_ms": {part: median(burst.core_ms[part] for burst in bursts) for part in _PARTS},
         }
 
@@ -164,7 +175,7 @@ def limits(repository: Path, sets: Sets, *, try_seconds: float, burst_seconds: f
     """Choose the best runtime for each set; its processes stay until the end.
 
     Raises:
-        LimitFailed: a graph is missing, or a runtime cannot run it.
+        LimitFailed: a graph is missing, or no runtime can run it.
     """
     for model in ("face_detector", "face_embedder"):
         if not (repository / model / "1" / "model.onnx").is_file():
@@ -174,14 +185,27 @@ def limits(repository: Path, sets: Sets, *, try_seconds: float, burst_seconds: f
         for runtime in runtimes():
             processes[runtime] = BareProcesses(runtime, repository, sets)
             stack.callback(processes[runtime].close)
-        for some in processes.values():
-            some.wait()
+        unable = _leave_out_unable(processes)
+        if not processes:
+            raise LimitFailed("; ".join(unable.values()))
         tried = {name: _try(processes, name, try_seconds) for name in sets}
         chosen = {name: max(rates, key=lambda runtime: rates[runtime]) for name, rates in tried.items()}
         for runtime in set(processes) - set(chosen.values()):
             processes[runtime].close()
         told = {name: {str(runtime): rate for runtime, rate in rates.items()} for name, rates in tried.items()}
-        yield Limits(chosen, told, burst_seconds, processes)
+        yield Limits(chosen, told, unable, burst_seconds, processes)
+
+
+def _leave_out_unable(processes: dict[Runtime, BareProcesses]) -> dict[str, str]:
+    """Wait for all of them; those that fail leave the table, and what they say is told."""
+    unable = {}
+    for runtime, some in tuple(processes.items()):
+        try:
+            some.wait()
+        except LimitFailed as error:
+            unable[str(runtime)] = str(error)
+            processes.pop(runtime).close()
+    return unable
 
 
 def _try(processes: Mapping[Runtime, BareProcesses], name: str, seconds: float) -> dict[Runtime, float]:

@@ -86,7 +86,9 @@ def _limits(record: Mapping[str, Any]) -> str:
         for name, found in record["limits"].items()
     )
     head = ("Pictures", "Best runtime", "images/s, median", "slowest burst", "fastest", "bursts")
-    return f"## The limit\n\n{table(head, rows)}\n\nTried, images/s: {tried}."
+    unable = sorted({fault for found in record["limits"].values() for fault in found["unable"].values()})
+    left_out = f"\n\nLeft out: {'; '.join(unable)}." if unable else ""
+    return f"## The limit\n\n{table(head, rows)}\n\nTried, images/s: {tried}.{left_out}"
 
 
 def _http(record: Mapping[str, Any]) -> str:

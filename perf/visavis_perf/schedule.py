@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from visavis_perf.limit import TRIES, WARM_UP_S
-from visavis_perf.plan import TARGET_SETS, Plan
+from visavis_perf.plan import Plan
 from visavis_perf.scenario_files import Scenario
 
 #: What a whole bench may take.
@@ -92,7 +92,7 @@ def expected(
         if not plan.quick:
             small = costs.curve(len(plan.small_peer_shares), 1, repeats=1)
             steps.append(Expected("peer_not_enlarged", _PEER_START_S + small))
-    if "overload" in other and ("facepp", TARGET_SETS[0]) in http:
+    if "overload" in other:
         around = costs.http_repeat + plan.recovery_seconds + _TAIL_S
         steps.append(Expected("overload", costs.bracketed(plan.overload_seconds + around, 1)))
     return [*steps, Expected("page", _PAGE_S)]

@@ -55,6 +55,36 @@ def test_bursts_are_measured_and_told(repository: Path, jpegs: list[bytes], monk
     assert found.as_dict().keys() == {"250"}
 
 
+def test_graphs_that_no_runtime_can_run_are_told(tmp_path: Path, jpegs: list[bytes]) -> None:
+    """Each runtime says why; what one of several cannot run, the others may."""
+    for model in ("face_detector", "face_embedder"):
+        path = tmp_path / model / "1" / "model.onnx"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"no graph")
+    with (
+        pytest.raises(LimitFailed, match="onnxruntime float32 cannot run these graphs"),
+        limits(tmp_path, {"250": jpegs}, try_seconds=0.1, burst_seconds=0.1),
+    ):
+        pass
+
+
+def test_a_runtime_that_fails_leaves_the_choice_to_the_others(
+    repository: Path, jpegs: list[bytes], tmp_path: Path
+) -> None:
+    """It is told by name."""
+    bad, good = Runtime("onnxruntime", "bad"), _RUNTIME
+    processes = {
+        bad: BareProcesses(bad, tmp_path, {"250": jpegs}),
+        good: BareProcesses(good, repository, {"250": jpegs}),
+    }
+    try:
+        unable = limit._leave_out_unable(processes)
+        assert list(processes) == [good]
+        assert "onnxruntime bad cannot run these graphs" in unable["onnxruntime bad"]
+    finally:
+        processes[good].close()
+
+
 def test_processes_wait_without_work_and_end_with_the_bench(repository: Path, jpegs: list[bytes]) -> None:
     """Blocked on a pipe: what they would spend between bursts, the measured service could not have."""
     known = {process.pid for process in psutil.Process().children()}

@@ -36,6 +36,7 @@ def record() -> dict[str, Any]:
         "runtime": "openvino bfloat16",
         **{"images_per_s": 200.0, "slowest": 180.0, "fastest": 210.0, "bursts": [180.0, 200.0, 210.0]},
         "tried": {"onnxruntime float32": 130.0},
+        "unable": {"openvino float32": "openvino float32 cannot run these graphs: no such operator"},
         "core_ms": {"decode": 0.25, "detect": 5.0, "embed": 6.0},
     }
     point = {"value": "8", "images_per_s": 170.0, "p50_ms": 40.0, "p99_ms": 60.0, "windows": [165.0, 170.0, 175.0]}
@@ -134,6 +135,7 @@ def test_the_report_tells_all_targets_and_that_a_partial_run_is_one(record: dict
     assert all(target.what in page for target in targets(record))
     assert "results/curves.png" in page
     assert "2.5" in page
+    assert "Left out: openvino float32 cannot run these graphs" in page
 
 
 def test_a_table_has_as_many_cells_in_every_row() -> None:

@@ -45,6 +45,12 @@ def test_a_step_by_name_is_run_though_it_is_extended() -> None:
     assert choice.other == frozenset()
 
 
+def test_a_step_brings_what_it_is_compared_with() -> None:
+    """An overload is three times Face++'s best load, and the peer's throughput a part of it."""
+    for name in ("overload", "peer"):
+        assert choose((name,), extended=False, gpu=False).http == (("facepp", "250"),)
+
+
 def test_time_left_shrinks_while_a_step_runs_and_never_below_the_rest() -> None:
     """A step that takes longer than planned takes nothing from those to come."""
     at = [0.0]
