@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 
-from visavis_client.faces import ModelIdentity
-from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
+from visavis_client.operating_points import OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
 from visavis_proxy import health
 from visavis_proxy.contracts.aliyun import route as aliyun
@@ -24,6 +21,7 @@ from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.gate import Gate
 from visavis_proxy.metrics import MeasuredEngine, Metrics
+from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.observation import Observation
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
@@ -38,10 +36,6 @@ ROOMS: Final[tuple[tuple[Contract, Room], ...]] = (
     (Contract.ALIYUN, aliyun.router),
     (Contract.AWS, aws.router),
 )
-
-
-class ModelsInvalid(Exception):
-    """models.json cannot be used; the text says why."""
 
 
 def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = ROOMS) -> FastAPI:
@@ -86,8 +80,7 @@ def build_services(settings: Settings) -> Services:
         CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable: the text is a
             sentence for the operator.
     """
-    model = read_identity(settings.model_repository / "models.json")
-    points = OperatingPoints.load(settings.model_repository / "operating_points.json", model)
+    model, points = read_models(settings.model_repository)
     credentials = Credentials.load(settings.credentials or settings.data_directory / "credentials.toml")
     fetcher = open_fetcher(settings)
     state = open_store(settings)
@@ -101,21 +94,6 @@ def build_services(settings: Settings) -> Services:
         face_tokens=open_face_tokens(settings, state, model),
         gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
     )
-
-
-def read_identity(path: Path) -> ModelIdentity:
-    """Which embedder ``models.json`` names.
-
-    Raises:
-        ModelsInvalid: it cannot be read, or names none.
-    """
-    try:
-        identity = json.loads(path.read_text("utf-8"))["identity"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelsInvalid(f"{path} cannot be used ({error!r}): run `visavis export`") from error
-    if not isinstance(identity, str) or not identity:
-        raise ModelsInvalid(f"{path} names no model: run `visavis export`")
-    return ModelIdentity(identity)
 
 
 def app_from_environment() -> FastAPI:

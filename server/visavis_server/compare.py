@@ -16,6 +16,7 @@ from visavis_client.errors import PictureError, VisavisError
 from visavis_client.faces import ModelIdentity, PictureAnalysis
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_client.triton import TritonEngine
+from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_server.borrowing import borrowed_triton
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import Device
@@ -104,10 +105,9 @@ async def _analyse(engine: TritonEngine, path: Path, image: bytes) -> PictureAna
 
 def _models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
     try:
-        model = ModelIdentity(json.loads((repository / "models.json").read_text("utf-8"))["identity"])
-        return model, OperatingPoints.load(repository / "operating_points.json", model)
-    except (OSError, ValueError, KeyError, OperatingPointsInvalid) as error:
-        raise CommandFailed(f"the models in {repository} cannot be used: {error}") from error
+        return read_models(repository)
+    except (ModelsInvalid, OperatingPointsInvalid) as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import typer
 
+from visavis_client.operating_points import OperatingPointsInvalid
 from visavis_proxy.credentials import Credentials, CredentialsInvalid
 from visavis_proxy.face_tokens import check_state
+from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_proxy.state import StateUnavailable
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
@@ -76,6 +78,7 @@ def serve(options: ServeOptions) -> None:
             )
         else:
             wait_for_listener(options.triton)
+        _check_models(options.model_repository)
         plan = _plan(options, listener, key_file)
         if plan.make_triton is not None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
@@ -181,6 +184,18 @@ def _check_state(settings: Settings) -> None:
     try:
         asyncio.run(check_state(settings))
     except (SettingsInvalid, StateUnavailable) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def _check_models(repository: Path) -> None:
+    """See read_models.
+
+    Raises:
+        CommandFailed: a worker could not use them.
+    """
+    try:
+        read_models(repository)
+    except (ModelsInvalid, OperatingPointsInvalid) as error:
         raise CommandFailed(str(error)) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
-from visavis_proxy.app import ModelsInvalid, read_identity
+from visavis_proxy.models import ModelsInvalid, read_identity
 
 
 def version(repository: Path) -> str:

@@ -18,9 +18,10 @@ from starlette.responses import Response
 
 from visavis_client.errors import EngineBusy
 from visavis_client.fakes import FAKE_MODEL, FakeEngine, fake_analysis, fake_face
-from visavis_proxy.app import ModelsInvalid, app_from_environment, build_services, create_app, read_identity
+from visavis_proxy.app import app_from_environment, build_services, create_app
 from visavis_proxy.bodies import UNREAD
 from visavis_proxy.credentials import Contract
+from visavis_proxy.models import ModelsInvalid, read_identity
 from visavis_proxy.observation import note
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings

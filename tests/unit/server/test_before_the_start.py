@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -64,6 +65,16 @@ def test_state_that_can_be_kept_lets_the_start_go_on(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="is not the model repository"):
         serve(options(tmp_path))
     assert (tmp_path / "data" / "state.sqlite3").exists()
+
+
+def test_thresholds_of_other_models_are_told_before_a_worker_starts(tmp_path: Path) -> None:
+    (tmp_path / "models.json").write_text('{"identity": "these"}')
+    points = {"models": {"identity": "others"}, "evidence": "", "operating_points": []}
+    (tmp_path / "operating_points.json").write_text(json.dumps(points))
+    with socket.create_server(("127.0.0.1", 0)) as triton:
+        address = "{}:{}".format(*triton.getsockname())
+        with pytest.raises(CommandFailed, match="was calibrated for others, but these is loaded"):
+            serve(options(tmp_path, model_repository=tmp_path, triton=address))
 
 
 def test_an_address_where_nobody_listens_is_told_in_time() -> None:
