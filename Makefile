@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check export bench contracts-demo lock clean venv-serve venv-dev
+.PHONY: help serve test test-pack check export bench contracts-demo lock clean venv-serve venv-dev
 
 BIN := .venv/bin
 export PYTHON
@@ -16,6 +16,10 @@ serve: venv-serve ## start the service: PORT=8080 CREDENTIALS=file WORKERS=n
 test: venv-dev ## run the tests on the real Triton: TESTS=tests/unit
 	@$(BIN)/visavis export --quiet
 	@$(BIN)/pytest $(TESTS)
+
+test-pack: venv-dev ## run the contracts' tests on another pack, exported and calibrated: PACK=its model repository
+	@test -f "$(PACK)/operating_points.json" || { echo "PACK=DIR: a model repository with thresholds"; exit 1; }
+	@$(BIN)/pytest tests/contracts --model-repository "$(PACK)"
 
 check: venv-dev ## format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import pytest
 from portraits import public_portraits
-from running import RunningService, start_service
+from running import REPOSITORY, RunningService, start_service
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--model-repository",
+        type=Path,
+        default=REPOSITORY,
+        metavar="DIR",
+        help="what the shared service serves; another pack's repository, exported and calibrated",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +54,9 @@ def portraits() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+def service(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """The real thing, started once: embedded Triton and proxy on free loopback ports."""
-    running = start_service(tmp_path_factory.mktemp("service"))
+    repository = pytestconfig.getoption("model_repository").resolve()
+    running = start_service(tmp_path_factory.mktemp("service"), model_repository=repository)
     yield running
     running.stop()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The one that a user of the source serves from.
+REPOSITORY = ROOT / "model_repository"
 START_TIMEOUT_S = 240.0
 
 KEYS = """
@@ -52,6 +54,7 @@ class RunningService:
     process: subprocess.Popen[bytes]
     log: Path
     data_dir: Path
+    model_repository: Path
     key_id: str = "testAccessKeyId"
     secret: str = "testAccessKeySecret"
     trial_key_id: str = "testTrialKeyId"
@@ -73,7 +76,11 @@ class RunningService:
 
 
 def start_service(
-    home: Path, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+    home: Path,
+    arguments: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+    *,
+    model_repository: Path = REPOSITORY,
 ) -> RunningService:
     """Run ``visavis serve`` on free ports with keys and data in ``home``; raises with its log if it does not start."""
     credentials, ready, log = home / "credentials.toml", home / "ready.json", home / "service.log"
@@ -83,7 +90,7 @@ def start_service(
     command = [sys.executable, "-m", "visavis_server", "serve", "--port", "0", "--ready-file", str(ready)]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [*command, "--credentials", str(credentials), *arguments],
+            [*command, "--credentials", str(credentials), "--model-repository", str(model_repository), *arguments],
             cwd=ROOT,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -97,4 +104,5 @@ def start_service(
         time.sleep(0.05)
     told = json.loads(ready.read_text())
     triton = told["triton"]
-    return RunningService(told["url"], triton["grpc"], triton["http"], triton["metrics"], process, log, home / "data")
+    addresses = (told["url"], triton["grpc"], triton["http"], triton["metrics"])
+    return RunningService(*addresses, process, log, home / "data", model_repository)

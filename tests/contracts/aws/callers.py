@@ -17,7 +17,6 @@ from running import ROOT, RunningService
 from sdk_environments import sdk_python
 
 from visavis_proxy.credentials import Key
-from visavis_proxy.settings import Settings
 
 REGION = "cn-northwest-1"
 SAMPLE = Path(__file__).parent / "clients" / "document_sample.py"
@@ -100,10 +99,9 @@ def similarity(first: dict[str, Any], second: dict[str, Any]) -> float:
     return float(names["similarity"])
 
 
-def threshold(false_match_rate: float) -> float:
-    """The comparison score at that rate, as the service itself publishes it."""
-    points = json.loads((ROOT / Settings().model_repository / "operating_points.json").read_text("utf-8"))[
-        "operating_points"
-    ]
+def threshold(service: RunningService, false_match_rate: float) -> float:
+    """The comparison score at that rate, as the service's own repository publishes it."""
+    table = json.loads((service.model_repository / "operating_points.json").read_text("utf-8"))
+    points = table["operating_points"]
     found: float = next(point["threshold"] for point in points if point["false_match_rate"] == false_match_rate)
     return found

@@ -14,4 +14,4 @@ def compare(service: RunningService, probe: Path, reference: Path) -> Decision:
     first, second = (
         aws_requests_auth(service, question(picture), key_of(service)).answer for picture in (probe, reference)
     )
-    return Decision("aws-requests-auth", "cosine of face_hash", similarity(first, second), threshold(1e-4))
+    return Decision("aws-requests-auth", "cosine of face_hash", similarity(first, second), threshold(service, 1e-4))
