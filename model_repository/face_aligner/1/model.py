@@ -1,6 +1,7 @@
 """Triton's shell over faces.py: picture and detections in; aligned faces and what is known of each out."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import triton_python_backend_utils as pb_utils
 sys.path.insert(0, str(Path(__file__).parent))
 from faces import SIZE, Geometry, cut, largest_first
 from posture import pose
+from second_look import Rows, look_again
+
+DETECTOR = "face_detector"
+DETECTED = ("boxes", "landmarks", "detection_scores", "face_count")
 
 
 def _decoding():
@@ -23,12 +28,21 @@ def _decoding():
     return module
 
 
+class DetectorRefused(Exception):
+    """The detector did not answer, so nobody knows whether there is a face; carries Triton's own error."""
+
+    def __init__(self, error):
+        super().__init__(error.message())
+        self.error = error
+
+
 class TritonPythonModel:
     """One process; several of them share the cores."""
 
-    def initialize(self, args):  # noqa: ARG002
-        """One thread: the instances share the cores."""
+    def initialize(self, args):
+        """Read the parameters. One thread: the instances share the cores."""
         cv2.setNumThreads(1)
+        self.second_look = read_switch(json.loads(args["model_config"])["parameters"], "second_look")
         self.decoding = _decoding()
         # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
         self.faults = {
@@ -46,7 +60,11 @@ class TritonPythonModel:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
+            if self.second_look and not given["face_count"].any():
+                given |= self._look_again(given, request.timeout())
             tensors = self._align(given)
+        except DetectorRefused as refused:
+            return pb_utils.InferenceResponse(error=refused.error)
         except tuple(self.faults) as fault:
             message = f"{self.faults[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
@@ -71,6 +89,31 @@ class TritonPythonModel:
             "face_count": np.array([count, wanted], np.int32),
         }
 
+    def _look_again(self, given, timeout_us):
+        """What a closer look puts in the place of the first one's answer; nothing, where it finds no face either."""
+        header = self.decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
+        region = tuple(int(side) for side in given["region"])
+        geometry = Geometry(*(float(value) for value in given["geometry"]))
+        sight = look_again(
+            given["picture"],
+            lambda picture: self.decoding.crop(picture, header, region),
+            lambda factor: self._larger(given, factor) if geometry.reduced else given["picture"],
+            lambda frames: detect(frames, timeout_us),
+        )
+        if sight is None:
+            return {}
+        height, width = sight.picture.shape[:2]
+        scales = sight.scale * width / geometry.width, sight.scale * height / geometry.height
+        row = (geometry.width, geometry.height, width, height, sight.left, sight.top, *scales)
+        return {
+            "picture": sight.picture,
+            "geometry": np.asarray(row, np.float32),
+            "boxes": sight.rows.boxes,
+            "landmarks": sight.rows.landmarks,
+            "detection_scores": sight.rows.scores,
+            "face_count": np.array([len(sight.rows.scores)], np.int32),
+        }
+
     def _larger(self, given, factor):
         """The whole picture again, at least ``factor`` times as large as the one at hand."""
         data = given["image"].reshape(-1)[0]
@@ -81,3 +124,30 @@ class TritonPythonModel:
 def at_least_one(rows, shape):
     """Rows as they are, or a single row of zeros: Triton knows no empty batch."""
     return np.ascontiguousarray(rows) if len(rows) else np.zeros((1, *shape), rows.dtype)
+
+
+def detect(frames, timeout_us):
+    """The detector's rows for each of some frames, asked of Triton, whose instances and queue they share with others.
+
+    One request at a time from each process: Triton has one thread for that here (``thread-pool-size``).
+    """
+    response = pb_utils.InferenceRequest(
+        model_name=DETECTOR,
+        requested_output_names=list(DETECTED),
+        inputs=[pb_utils.Tensor("image", frames)],
+        timeout=timeout_us,
+        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+    ).exec()
+    if response.has_error():
+        raise DetectorRefused(response.error())
+    # Copied: the answer's memory is Triton's again when this function returns.
+    found = (pb_utils.get_output_tensor_by_name(response, name).as_numpy().copy() for name in DETECTED)
+    return [Rows(boxes[:n], points[:n], scores[:n]) for boxes, points, scores, (n,) in zip(*found, strict=True)]
+
+
+def read_switch(parameters, name):
+    """A parameter that says ``on`` or ``off``."""
+    said = parameters[name]["string_value"]
+    if said not in {"on", "off"}:
+        raise pb_utils.TritonModelException(f"parameter {name}: {said!r} is neither on nor off")
+    return said == "on"
