@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from contracts.facepp import bench
 from contracts.facepp.bench import ANNA, BERTA, FORMAL, KEY, PICTURE_URL, TRIAL_KEY, client, draw, files, text
 from contracts.facepp.document import ERRORS, REASONS
+from fakes import FakeState
 from httpx import Response
 
 from visavis_client import errors as client_errors
 from visavis_client.errors import EngineBusy, EngineTimeout, EngineUnavailable, PictureTooLarge, RegionInvalid
-from visavis_client.fakes import FakeEngine
+from visavis_client.faces import ModelIdentity
+from visavis_client.fakes import FAKE_MODEL, FakeEngine
 from visavis_proxy import fetch
 from visavis_proxy.contracts.facepp.errors import RAISED
 from visavis_proxy.credentials import Contract, Key
+from visavis_proxy.face_tokens import StoredFaceTokens
 from visavis_proxy.fetch import FetchError, FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge
 from visavis_proxy.images import Base64Invalid, PictureHeaderInvalid
 from visavis_proxy.key_rate import RateExceeded
+from visavis_proxy.sealing import Sealer
 from visavis_proxy.state import StateUnavailable
 
 documented = pytest.mark.documented
@@ -270,6 +275,21 @@ def test_tokens_belong_to_their_key() -> None:
     token = caller.token(ANNA, owner=FORMAL.id)
     answer = caller.compare(TRIAL_KEY | {"face_token1": token}, files=files(None, ANNA))
     assert answer.json()["error_message"] == f"INVALID_FACE_TOKEN:{token}"
+
+
+def test_tokens_belong_to_their_model() -> None:
+    """Two services over one store: the one with a new embedder refuses the other's token, which that still takes."""
+    state, sealer = FakeState(), Sealer((bytes(range(32)),))
+    old, new = (
+        client(replace(bench.services(), face_tokens=StoredFaceTokens(state, sealer, model, ttl_s=60)))
+        for model in (FAKE_MODEL, ModelIdentity("fake-0001"))
+    )
+    (face,) = old.detect(files={"image_file": ANNA}).json()["faces"]
+    given = KEY | {"face_token1": face["face_token"]}
+    assert old.compare(given, files=files(None, ANNA)).status_code == 200
+    refused = new.compare(given, files=files(None, ANNA))
+    assert refused.status_code == 400
+    assert refused.json()["error_message"] == f"INVALID_FACE_TOKEN:{face['face_token']}"
 
 
 def test_a_wrong_secret_costs_the_keys_owner_nothing() -> None:
