@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -18,8 +20,8 @@ RECIPE = EmbedderRecipe("sface", "none", 8)
 SLOPES = [-0.82, 0.0, 0.25, 1.0, 1.0 + 2.0**-22, 1.13]
 
 
-def small_network(seed: int = 0) -> onnx.ModelProto:
-    """SFace in small: two layers (one of them depthwise) and the tail."""
+def small_network(seed: int = 0, channels: int = 6, strides: tuple[int, ...] = (4, 4)) -> onnx.ModelProto:
+    """SFace in small: layers of these strides, all but the first depthwise, and the tail on a map of 7 x 7."""
     random = np.random.default_rng(seed)
     constants = {"mean": np.array([127.5]), "factor": np.array([0.0078125])}
     nodes = [helper.make_node("Sub", ["data", "mean"], ["s"]), helper.make_node("Mul", ["s", "factor"], ["m"])]
@@ -33,16 +35,22 @@ def small_network(seed: int = 0) -> onnx.ModelProto:
         return name
 
     tensor = "m"
-    for number, (shape, group) in enumerate((((6, 3, 3, 3), 1), ((6, 1, 3, 3), 6))):
+    for number, stride in enumerate(strides):
+        shape, group = ((channels, 1, 3, 3), channels) if number else ((channels, 3, 3, 3), 1)
         constants[f"w{number}"] = random.normal(0, 0.3, shape)
-        settings = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [4, 4], "group": group}
+        settings: dict[str, Any] = {
+            "kernel_shape": [3, 3],
+            "pads": [1, 1, 1, 1],
+            "strides": [stride] * 2,
+            "group": group,
+        }
         nodes.append(helper.make_node("Conv", [tensor, f"w{number}"], [f"c{number}"], **settings))
-        tensor = norm(f"c{number}", 6, f"n{number}")
-        constants[f"a{number}"] = np.array(SLOPES).reshape(-1, 1, 1)
+        tensor = norm(f"c{number}", channels, f"n{number}")
+        constants[f"a{number}"] = np.resize(SLOPES, (channels, 1, 1))
         nodes.append(helper.make_node("PRelu", [tensor, f"a{number}"], [f"p{number}"]))
         tensor = f"p{number}"
-    nodes.append(helper.make_node("Flatten", [norm(tensor, 6, "last")], ["flat"]))
-    constants |= {"gw": random.normal(0, 0.05, (8, 6 * 49)), "gb": random.normal(0, 1, 8)}
+    nodes.append(helper.make_node("Flatten", [norm(tensor, channels, "last")], ["flat"]))
+    constants |= {"gw": random.normal(0, 0.05, (8, channels * 49)), "gb": random.normal(0, 1, 8)}
     nodes.append(helper.make_node("Gemm", ["flat", "gw", "gb"], ["product"], transB=1))
     norm("product", 8, "end")
     info = helper.make_tensor_value_info
@@ -69,6 +77,19 @@ def test_folding_changes_no_embedding(seed: int) -> None:
     (expected,) = session(original).run(None, {"data": faces.transpose(0, 3, 1, 2).astype(np.float32)})
     (embeddings,) = session(ours).run(["embedding"], {"image": faces})
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=2e-5 * np.abs(expected).max())
+
+
+def test_large_maps_are_made_twice() -> None:
+    """Two layers of 24 channels on 112 x 112 are convolved again with other weights, the third is small."""
+    original = small_network(channels=24, strides=(1, 1, 16)).SerializeToString()
+    ours = build_embedder(read_network(original), RECIPE)
+    faces = np.random.default_rng(1).integers(0, 256, (2, FACE, FACE, 3), np.uint8)
+    (expected,) = session(original).run(None, {"data": faces.transpose(0, 3, 1, 2).astype(np.float32)})
+    (embeddings,) = session(ours).run(["embedding"], {"image": faces})
+    np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=2e-5 * np.abs(expected).max())
+    sloped = {node.output[0]: list(node.input) for node in onnx.load_from_string(ours).graph.node}
+    fed_by = [sloped[f"layer_{number}_sloped"][0] for number in range(3)]
+    assert fed_by == ["centred", "layer_0_out", "layer_2_conv"]
 
 
 def test_no_slow_operator_remains() -> None:
