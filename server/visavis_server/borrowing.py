@@ -1,4 +1,7 @@
-"""A Triton for one command: the one named, that of the service that runs here, or one's own for so long."""
+"""A Triton for one command: the one named, that of the service that runs here, or one's own for so long.
+
+The service's is borrowed only if it has the command's models: thresholds made or read for others would be wrong.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.serve import export
-from visavis_server.state import STATE_FILE, ServingState
+from visavis_server.state import STATE_FILE, ServingState, models_digest
 from visavis_server.triton import Device, EmbeddedTriton
 
 
@@ -24,7 +27,7 @@ def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, de
         check_address(address)
         wait_for_listener(address)
         yield address
-    elif running is not None:
+    elif running is not None and running.models == models_digest(repository):
         yield running.triton.grpc
     else:
         export(repository)

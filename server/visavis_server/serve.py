@@ -29,7 +29,7 @@ from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file
 from visavis_server.reaching import check_address, wait_for_listener
-from visavis_server.state import STATE_FILE, ServingState
+from visavis_server.state import STATE_FILE, ServingState, models_digest
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
 
@@ -146,6 +146,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         environment=environment,
         triton=triton,
         make_triton=None if options.triton else make_triton,
+        models=models_digest(options.model_repository),
         state_files=tuple(filter(None, (options.data_dir / STATE_FILE, options.ready_file))),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -32,6 +33,8 @@ class ServingState:
     triton: TritonState
     #: Of the supervisor.
     pid: int = field(default_factory=os.getpid)
+    #: See models_digest; of what Triton was started with.
+    models: str = ""
 
     def write(self, paths: Iterable[Path]) -> None:
         """Put it there at once: a reader sees the old or the new file."""
@@ -46,7 +49,7 @@ class ServingState:
         """What a living supervisor has written there, or None."""
         try:
             told = json.loads(path.read_text("utf-8"))
-            found = cls(told["url"], TritonState(**told["triton"]), told["pid"])
+            found = cls(told["url"], TritonState(**told["triton"]), told["pid"], told["models"])
             os.kill(found.pid, 0)
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -60,3 +63,11 @@ class ServingState:
             if state is not None and state.pid == os.getpid():
                 with contextlib.suppress(FileNotFoundError):
                     path.unlink()
+
+
+def models_digest(repository: Path) -> str:
+    """sha256 of the repository's ``models.json``, which names its graphs; "" where there is none."""
+    try:
+        return hashlib.sha256((repository / "models.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -39,6 +39,8 @@ class Plan:
     triton: str
     #: Makes the next run of the embedded Triton; None where the Triton is somebody else's.
     make_triton: Callable[[], EmbeddedTriton] | None
+    #: See models_digest.
+    models: str
     #: Files that tell where the service is, while it serves.
     state_files: tuple[Path, ...]
 
@@ -123,7 +125,7 @@ class Supervisor:
             triton = TritonState(self._plan.triton)
         else:
             triton = TritonState(self._plan.triton, embedded.http_address, embedded.metrics_address, embedded.pid)
-        state = ServingState(self._plan.url, triton)
+        state = ServingState(self._plan.url, triton, models=self._plan.models)
         state.write(self._plan.state_files)
 
 
