@@ -111,7 +111,7 @@ class Template:
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or not self.vector.size:
             raise ValueError(f"a template is one row of numbers, not {self.vector.shape}")
-        if abs(float(np.dot(self.vector, self.vector)) - 1.0) > 1e-3:
+        if not abs(float(np.dot(self.vector, self.vector)) - 1.0) <= 1e-3:  # so that a nan is refused as well
             raise ValueError("a template has unit length")
         self.vector.setflags(write=False)
 
