@@ -79,10 +79,9 @@ class BareProcesses:
         Raises:
             LimitFailed: a runtime cannot run them.
         """
-        for pipe in self._pipes:
-            fault = self._receive(pipe, _START_TIMEOUT_S)
-            if fault is not None:
-                raise LimitFailed(f"{self._runtime} cannot run these graphs: {fault}")
+        faults = {self._receive(pipe, _START_TIMEOUT_S) for pipe in self._pipes} - {None}
+        if faults:
+            raise LimitFailed(f"{self._runtime} cannot run these graphs: {'; '.join(faults)}")
 
     def burst(self, name: str, seconds: float) -> Burst:
         """Work through a set on all cores for so long, after a warm-up.
