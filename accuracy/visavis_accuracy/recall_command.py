@@ -17,8 +17,9 @@ from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, cons
 from visavis_client.faces import ModelIdentity
 from visavis_client.triton import TritonEngine
 
-#: Half, equal to and twice the ensemble's own frame.
-REFERENCE_SIZES = [320, 640, 1280]
+#: Half, equal to, one and a half times and twice the ensemble's own frame: small faces want a large scale, faces that
+#: fill the picture a small one.
+REFERENCE_SIZES = [320, 640, 960, 1280]
 #: What FaceDetectorYN comes with.
 OPENCV_THRESHOLD = 0.9
 
