@@ -38,7 +38,8 @@ def halved(data: bytes) -> bytes:
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         checker.check_model(model, full_check=True)
     except (shape_inference.InferenceError, checker.ValidationError) as error:
-        raise NetworkUnexpected(f"The network cannot be computed in half precision: {error}.") from error
+        said = str(error).splitlines()[0]
+        raise NetworkUnexpected(f"The network cannot be computed in half precision: {said}") from error
     serialised: bytes = model.SerializeToString(deterministic=True)
     return serialised
 
@@ -91,6 +92,8 @@ class _Rewriting:
             self._keep(name)
             return name
         half = f"{name}_half"
+        if half in self._halves:
+            return half
         if name not in self._given:
             return self._cast(name, half, _HALF)
         if half not in self.weights:

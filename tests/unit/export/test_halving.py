@@ -80,6 +80,21 @@ def test_an_input_that_must_be_float32_stays_so() -> None:
     np.testing.assert_allclose(run(halved(data)), run(data), atol=0.02)
 
 
+def test_an_output_that_is_used_further_is_float32_outside_alone() -> None:
+    """Whoever reads it gets float32; the convolution after it gets the float16 that was computed."""
+    body = "{ x = Cast <to = 1> (image) first = Conv(x, v) y = Conv(first, w) }"
+    head = '<ir_version: 8, opset_import: ["" : 17]> g (uint8[n,3,8,8] image)'
+    model = onnx.parser.parse_model(f"{head} => (float[n,3,8,8] first, float[n,4,8,8] y) {body}")
+    random = np.random.default_rng(1)
+    for name, shape in (("v", (3, 3, 1, 1)), ("w", (4, 3, 1, 1))):
+        model.graph.initializer.append(numpy_helper.from_array(random.normal(0, 0.1, shape).astype(np.float32), name))
+    half = halved(model.SerializeToString())
+    found = kinds(half)
+    assert (found["first"], found["first_half"]) == (TensorProto.FLOAT, TensorProto.FLOAT16)
+    assert [node.op_type for node in onnx.load_from_string(half).graph.node].count("Cast") == 3
+    np.testing.assert_allclose(run(half), run(model.SerializeToString()), atol=0.2)
+
+
 def test_a_weight_beyond_half_precision_is_refused() -> None:
     """65,504 is the largest number there is."""
     with pytest.raises(NetworkUnexpected, match="too large for half precision"):
