@@ -21,24 +21,27 @@ TEMPLATE = np.array(
 #: OpenCV warps no picture with a longer side.
 WARP_LIMIT = 32_000
 _CENTRE = TEMPLATE.mean(axis=0)
-_TARGET = (TEMPLATE - _CENTRE) @ np.array([1, 1j])
+#: As complex numbers around their middle, and that middle.
+_TARGET = [complex(*point) for point in TEMPLATE - _CENTRE]
+_MIDDLE = complex(*_CENTRE)
 
 
-def similarity(landmarks: npt.NDArray[np.floating]) -> Transform:
+def similarity(landmarks: npt.ArrayLike) -> Transform:
     """The least-squares similarity (rotation, scale, shift; no mirroring) from landmarks (5, 2) to the template.
 
     With points as complex numbers it is ``w = a z + b``, and ``a`` has a closed form: the projection of the centred
     target on the centred source. Landmarks that all fall on one point give a shift at scale 1.
     """
-    points = np.asarray(landmarks, np.float64)
-    middle = points.mean(axis=0)
-    source = (points - middle) @ np.array([1, 1j])
-    spread = float(np.vdot(source, source).real)
-    a = np.vdot(source, _TARGET) / spread if spread > 1e-6 else 1 + 0j
+    # Plain numbers: between two graphs nothing of numpy is in the cache, and these are five.
+    points = [complex(x, y) for x, y in np.asarray(landmarks, np.float64).tolist()]
+    middle = sum(points) / len(points)
+    source = [point - middle for point in points]
+    spread = sum(abs(point) ** 2 for point in source)
+    a = sum(z.conjugate() * w for z, w in zip(source, _TARGET, strict=True)) / spread if spread > 1e-6 else 1 + 0j
     if abs(a) < 1e-6:
         a = 1 + 0j
-    turn = np.array([[a.real, -a.imag], [a.imag, a.real]])
-    return np.column_stack([turn, _CENTRE - turn @ middle])
+    shift = _MIDDLE - a * middle
+    return np.array([[a.real, -a.imag, shift.real], [a.imag, a.real, shift.imag]])
 
 
 def scale_of(transform: Transform) -> float:

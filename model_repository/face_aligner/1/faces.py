@@ -31,8 +31,10 @@ class Geometry:
 
     def boxes(self, rows: Floats) -> Floats:
         """Boxes (n, 4) of the frame as x, y, width, height of the original."""
-        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
-        return (rows / scale + np.array([self.left, self.top, 0, 0], np.float32)).astype(np.float32)
+        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], np.float32)
+        found: Floats = rows / scale
+        found += np.array([self.left, self.top, 0, 0], np.float32)
+        return found
 
     def points(self, rows: Floats) -> Floats:
         """Points (n, 5, 2) of the frame in the original; a point is the middle of a pixel."""
@@ -42,8 +44,8 @@ class Geometry:
 
     def transform(self, landmarks: Floats, picture: Pixels) -> Transform:
         """The similarity from a picture of any size of the same original to the aligned face."""
-        shrink = np.array([picture.shape[1] / self.width, picture.shape[0] / self.height])
-        return similarity((landmarks.astype(np.float64) + 0.5) * shrink - 0.5)
+        across, down = picture.shape[1] / self.width, picture.shape[0] / self.height
+        return similarity([((x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5) for x, y in landmarks.tolist()])
 
     @property
     def reduced(self) -> bool:

@@ -56,8 +56,6 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        if request.is_cancelled():
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
             if self.second_look and not given["face_count"].any():
@@ -71,9 +69,9 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
 
     def _align(self, given):
-        geometry = Geometry(*(float(value) for value in given["geometry"]))
+        geometry = Geometry(*given["geometry"].tolist())
         count = int(given["face_count"].reshape(-1)[0])
-        wanted = int(np.clip(given["max_faces"].reshape(-1)[0], 0, count))
+        wanted = min(max(int(given["max_faces"].reshape(-1)[0]), 0), count)
         boxes = geometry.boxes(given["boxes"].reshape(-1, 4)[:count])
         order = largest_first(boxes)
         landmarks = geometry.points(given["landmarks"].reshape(-1, 5, 2)[:count])[order]
@@ -93,7 +91,7 @@ class TritonPythonModel:
         """What a closer look puts in the place of the first one's answer; nothing, where it finds no face either."""
         header = self.decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
         region = tuple(int(side) for side in given["region"])
-        geometry = Geometry(*(float(value) for value in given["geometry"]))
+        geometry = Geometry(*given["geometry"].tolist())
         sight = look_again(
             given["picture"],
             lambda picture: self.decoding.crop(picture, header, region),

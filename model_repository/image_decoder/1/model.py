@@ -38,8 +38,6 @@ class TritonPythonModel:
         return [self._answer(request, frame) for request, frame in zip(requests, self.frames, strict=False)]
 
     def _answer(self, request, frame):
-        if request.is_cancelled():  # nobody waits for it: a queue of such is gone at once
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
         region = pb_utils.get_input_tensor_by_name(request, "region").as_numpy()
         try:
