@@ -28,8 +28,8 @@ def _decoding():
     return module
 
 
-class DetectorRefused(Exception):
-    """The detector did not answer, so nobody knows whether there is a face; carries Triton's own error."""
+class NotLooked(Exception):
+    """The second look did not take place, so nobody knows whether there is a face; carries Triton's own error."""
 
     def __init__(self, error):
         super().__init__(error.message())
@@ -59,10 +59,10 @@ class TritonPythonModel:
         given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
             if self.second_look and not given["face_count"].any():
-                given |= self._look_again(given, request.timeout())
+                given |= self._look_again(given, request)
             tensors = self._align(given)
-        except DetectorRefused as refused:
-            return pb_utils.InferenceResponse(error=refused.error)
+        except NotLooked as reason:
+            return pb_utils.InferenceResponse(error=reason.error)
         except tuple(self.faults) as fault:
             message = f"{self.faults[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
@@ -87,8 +87,10 @@ class TritonPythonModel:
             "face_count": np.array([count, wanted], np.int32),
         }
 
-    def _look_again(self, given, timeout_us):
+    def _look_again(self, given, request):
         """What a closer look puts in the place of the first one's answer; nothing, where it finds no face either."""
+        if request.is_cancelled():  # four detections that nobody waits for
+            raise NotLooked(pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         header = self.decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
         region = tuple(int(side) for side in given["region"])
         geometry = Geometry(*given["geometry"].tolist())
@@ -96,7 +98,7 @@ class TritonPythonModel:
             given["picture"],
             lambda picture: self.decoding.crop(picture, header, region),
             lambda factor: self._larger(given, factor) if geometry.reduced else given["picture"],
-            lambda frames: detect(frames, timeout_us),
+            lambda frames: detect(frames, request.timeout()),
         )
         if sight is None:
             return {}
@@ -137,7 +139,7 @@ def detect(frames, timeout_us):
         preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
     ).exec()
     if response.has_error():
-        raise DetectorRefused(response.error())
+        raise NotLooked(response.error())
     # Copied: the answer's memory is Triton's again when this function returns.
     found = (pb_utils.get_output_tensor_by_name(response, name).as_numpy().copy() for name in DETECTED)
     return [Rows(boxes[:n], points[:n], scores[:n]) for boxes, points, scores, (n,) in zip(*found, strict=True)]
