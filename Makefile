@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pack check export bench contracts-demo lock clean venv-serve venv-dev
+.PHONY: help serve test test-pack check export bench bench-check contracts-demo lock clean venv-serve venv-dev
 
 BIN := .venv/bin
 export PYTHON
@@ -39,6 +39,10 @@ export: venv-serve ## make the models' graphs
 bench: venv-dev ## measure this machine: ARGS=--quick
 	@$(BIN)/visavis export --quiet
 	@$(BIN)/visavis bench run $(ARGS)
+
+bench-check: venv-dev ## fail where a share of the limit is worse than the committed one beyond noise
+	@$(BIN)/visavis export --quiet
+	@$(BIN)/visavis bench check $(ARGS)
 
 contracts-demo: venv-dev ## ask the four vendors' own clients about one person and two
 	@$(BIN)/visavis export --quiet

@@ -195,7 +195,7 @@ class EmbeddedTriton:
             "backend-config=python,shm-region-prefix-name": self._name,
             "backend-config=python,shm-default-byte-size": _SHARED_MEMORY_BYTES,
             "backend-config=python,shm-growth-byte-size": _SHARED_MEMORY_BYTES,
-            # For models that call other models, which ours do not: 32 threads for each instance otherwise.
+            # Threads of each instance for calls to other models: the aligner makes one at a time. 32 otherwise.
             "backend-config=python,thread-pool-size": 1,
         }
         if self._device is Device.CPU:
