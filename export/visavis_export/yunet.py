@@ -179,10 +179,12 @@ def _factor(graph: Graph, name: str, channel: int) -> str:
 
 def _decode(graph: Graph) -> None:
     """The shortlist's `box_corner`, `box_size` and `rows`, as detector.py asks for them."""
-    everywhere = graph.constant("decoded_shape", np.array([1, _DECODED, 1], np.int64))
+    # All planes, the two of the scores too: OpenVINO and TensorRT gather only where the other axes are equally long.
+    everywhere = graph.constant("heads_shape", np.array([1, _ALL, 1], np.int64))
     each = graph.add("Expand", ["cells", everywhere], "cells_each")
-    planes = graph.add("GatherElements", ["heads", each], "decoded_planes", axis=2)
-    graph.split(graph.add("Transpose", [planes], "values", perm=[0, 2, 1]), ["offsets", "log_size"], [_PLACES, 2])
+    planes = graph.add("GatherElements", ["heads", each], "listed_planes", axis=2)
+    parts = ["offsets", "log_size", "logits"]
+    graph.split(graph.add("Transpose", [planes], "values", perm=[0, 2, 1]), parts, [_PLACES, 2, _ALL - _DECODED])
     listed = graph.add("Squeeze", ["cells", graph.shared(np.array([1], np.int64))], "cells_listed")
     graph.split(
         graph.add("Gather", [graph.constant("grid", _cells()), listed], "at"), ["origin", "stride"], [_PLACES, 1]
