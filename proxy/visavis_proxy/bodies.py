@@ -36,6 +36,7 @@ async def read_body(request: Request, limit: int, count: Callable[[int], None]) 
     """The whole body, counted while it arrives.
 
     ``count`` is told the size of every piece before it is kept, and raises EngineBusy where there is no room for it.
+    What is thrown away after all is told as a negative size.
 
     Raises:
         BodyTooLarge: more than ``limit`` bytes.
@@ -58,6 +59,8 @@ async def read_body(request: Request, limit: int, count: Callable[[int], None]) 
         request.scope[UNREAD] = True
         raise BodyTooSlow from None
     except (BodyTooLarge, EngineBusy):
+        # Before the rest is awaited: a sender that takes its time must not keep room that nothing lies in.
+        count(-len(body))
         body.clear()
         await _drain(request, pieces)
         raise

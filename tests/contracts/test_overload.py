@@ -212,7 +212,10 @@ def test_a_slow_caller_keeps_nobody_out(contract: Contract) -> None:
 @every_contract
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 def test_a_body_without_room_is_refused(contract: Contract, announced: bool) -> None:
-    """Bodies that do not fit get the busy answer, read to their end and kept nowhere; a smaller one is looked at."""
+    """Bodies that do not fit get the busy answer, read to their end and kept nowhere; a smaller one is looked at.
+
+    Their room is free while the rest of them still comes.
+    """
 
     async def run() -> None:
         given, held = services(max_body_bytes_held=100), []
@@ -227,6 +230,7 @@ def test_a_body_without_room_is_refused(contract: Contract, announced: bool) -> 
             answer = await client.post(contract.call()["url"], content=body(), headers=headers)
             assert said(answer) == (contract.no_memory or contract.busy)
             assert max(held) <= (0 if announced else 100)
+            assert held[-1] == 0
             assert await counted(client, "body_bytes")
             assert said(await client.post(contract.call()["url"], content=b"ten bytes!")) != said(answer)
 
