@@ -33,7 +33,7 @@ def wait_for_listener(address: str, *, patience_s: float = _PATIENCE_S) -> None:
         try:
             with socket.create_connection((host.strip("[]"), int(port)), timeout=max(_POLL_S, left_s)):
                 return
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             if left_s <= _POLL_S:
                 reason = getattr(error, "strerror", None) or error
                 raise CommandFailed(

@@ -14,4 +14,12 @@ def version(repository: Path) -> str:
         models = f"models {read_identity(repository / 'models.json')}"
     except ModelsInvalid:
         models = f"no models in {repository}"
-    return f"visavis {importlib.metadata.version('visavis')}, {models}"
+    return f"visavis {_installed()}, {models}"
+
+
+def _installed() -> str:
+    """The containers copy the source and install no distribution."""
+    try:
+        return importlib.metadata.version("visavis")
+    except importlib.metadata.PackageNotFoundError:
+        return "from the source"

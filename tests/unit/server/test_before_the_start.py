@@ -85,7 +85,7 @@ def test_an_address_where_nobody_listens_is_told_in_time() -> None:
     assert 0.3 < time.monotonic() - begun < 3
 
 
-@pytest.mark.parametrize("address", ["name.invalid:8001", "127.0.0.1:99999"])
+@pytest.mark.parametrize("address", ["name.invalid:8001", "127.0.0.1:99999", "two..dots:8001"])
 def test_an_address_that_is_nobodys_is_told_the_same_way(address: str) -> None:
     with pytest.raises(CommandFailed, match=f"^nobody listens at {address} "):
         wait_for_listener(address, patience_s=0)
