@@ -162,7 +162,7 @@ def _print_targets(rows: list[dict[str, object]]) -> None:
     words = {True: "[green]yes[/green]", False: "[red]no[/red]", None: "–"}
     for row in rows:
         met = row["met"]
-        assert met is None or isinstance(met, bool)  # noqa: S101 (as ratios.Target has it)
+        assert met is None or isinstance(met, bool)  # noqa: S101 (as targets.Target has it)
         shown.add_row(str(row["number"]), str(row["what"]), str(row["wanted"]), str(row["got"]), words[met])
     console.print(shown)
 

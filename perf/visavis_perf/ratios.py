@@ -68,10 +68,15 @@ def _under_overload(record: Mapping[str, Any]) -> list[Ratio]:
 
 
 def peer_throughput(record: Mapping[str, Any], peer: str = "peer") -> float | None:
-    """Face++ comparisons over the peer's, each at its own best load and as a share of the limit beside it."""
+    """Face++ comparisons over the peer's, each at its own best load and as a share of the limit beside it.
+
+    None where one of the two was not measured, or in its repeats answered nobody.
+    """
     ours = record.get("http", {}).get("facepp-250", {}).get("best")
     theirs = record.get(peer, {}).get("best")
-    return round(ours["share"] / theirs["share"], 3) if ours and theirs else None
+    if not (ours and theirs and ours["share"] and theirs["share"]):
+        return None
+    return round(ours["share"] / theirs["share"], 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def _against_peer(record: Mapping[str, Any]) -> list[Target]:
     beside = record.get("beside_peer", {})
     both = bool(ours and theirs)
     steady = not both or (ours["steady"] and theirs["steady"])
-    at_best = ours["p99_of_limit"] / theirs["p99_of_limit"] if both else None
+    both_answer = both and ours["p99_of_limit"] is not None and theirs["p99_of_limit"]
+    at_best = ours["p99_of_limit"] / theirs["p99_of_limit"] if both_answer else None
     what = "p99 of the peer's, both at the peer's best load"
     return [
         _at_least("4", "throughput of the peer's", 2.0, peer_throughput(record), steady=steady),

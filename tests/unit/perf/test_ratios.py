@@ -102,6 +102,15 @@ def test_the_peer_is_compared_at_its_own_best_load(record: dict[str, Any]) -> No
     assert "throughput of peer's" not in {ratio.name for ratio in ratios(record)}
 
 
+def test_a_peer_that_answers_nobody_in_its_repeats_does_not_end_the_bench(record: dict[str, Any]) -> None:
+    """It has a best load by the search, and then no good answer at it: nothing to compare with."""
+    record["peer"]["best"] |= {"share": 0.0, "goodput": 0.0, "p99_ms": None, "p99_of_limit": None}
+    got = {target.what: target.got for target in targets(record)}
+    assert got["throughput of the peer's"] == "not measured"
+    assert got["p99 of the peer's, each at its best load"] == "not measured"
+    assert "throughput of peer's" not in {ratio.name for ratio in ratios(record)}
+
+
 def test_the_same_results_are_no_regression(record: dict[str, Any]) -> None:
     """Every ratio is compared, none is worse."""
     changes = compare(ratios(record), ratios(deepcopy(record)))
