@@ -76,7 +76,8 @@ def peer_throughput(record: Mapping[str, Any], peer: str = "peer") -> float | No
     theirs = record.get(peer, {}).get("best")
     if not (ours and theirs and ours["share"] and theirs["share"]):
         return None
-    return round(ours["share"] / theirs["share"], 3)
+    times: float = ours["share"] / theirs["share"]
+    return round(times, 3)
 
 
 @dataclass(frozen=True, slots=True)
