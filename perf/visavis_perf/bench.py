@@ -194,6 +194,8 @@ def _measure_peer(bench: Run, service: Service, say: Say) -> None:
         if best:
             _begin(bench, "beside_peer", say)
             bench.record["beside_peer"] = beside_peer_step(bench, service, peer, best["offered"])
+            _begin(bench, "twice_the_peer", say)
+            bench.record["twice_the_peer"] = beside_peer_step(bench, service, peer, best["offered"], times=2.0)
     if not bench.plan.quick:
         _begin(bench, "peer_not_enlarged", say)
         with afternoon(detector, recognizer, enlarge=False) as peer:

@@ -114,10 +114,6 @@ def best_load(found: Bracketed[Summary], offered: float) -> dict[str, Any]:
         "goodput": found.median_of(lambda one: one.result.goodput),
         "p50_ms": found.median_of(lambda one: one.result.p50_ms),
         "p99_ms": p99_ms,
-        # A slow minute makes the same queue last longer: in requests that the limit does meanwhile it is the same.
-        "p99_of_limit": found.median_of(
-            lambda one: None if one.result.p99_ms is None else one.result.p99_ms / 1000 * one.yardstick
-        ),
         "wrong": wrong,
         "serves": wrong == 0 and p99_ms is not None and p99_ms <= BEST_LOAD_P99_MS,
     }

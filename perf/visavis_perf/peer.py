@@ -25,7 +25,7 @@ def small_peer_step(bench: Run, peer: Service) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both services at the same rate, one right after the other."""
+    """Both services, one right after the other."""
 
     ours: Summary
     theirs: Summary
@@ -38,8 +38,13 @@ class Pair:
         return self.ours.p99_ms / self.theirs.p99_ms
 
 
-def beside_peer_step(bench: Run, service: Service, peer: Service, offered: float) -> dict[str, Any]:
-    """Both at the peer's best load, ``offered`` as a share of the limit, in turns while the other one is idle."""
+def beside_peer_step(
+    bench: Run, service: Service, peer: Service, offered: float, *, times: float = 1.0
+) -> dict[str, Any]:
+    """The peer at its best load, ``offered`` as a share of the limit, and the service at ``times`` as much.
+
+    In turns, while the other one is idle.
+    """
     ours = load_of(bench, service, contracts(service)["facepp"], "250")
     theirs = load_of(bench, peer, Afternoon(), "250")
     seconds = bench.plan.http_seconds
@@ -50,8 +55,8 @@ def beside_peer_step(bench: Run, service: Service, peer: Service, offered: float
         rate = offered * limit
         if next(turns) % 2:
             peers = offer(theirs, rate, seconds)
-            return Pair(offer(ours, rate, seconds), peers)
-        return Pair(offer(ours, rate, seconds), offer(theirs, rate, seconds))
+            return Pair(offer(ours, times * rate, seconds), peers)
+        return Pair(offer(ours, times * rate, seconds), offer(theirs, rate, seconds))
 
     found = bench.beside_limit(
         "250", pair, lambda one: one.ours.goodput, run_s=2 * seconds, pictures_per_request=2
@@ -60,6 +65,9 @@ def beside_peer_step(bench: Run, service: Service, peer: Service, offered: float
     return {
         "steady": found.steady,
         "offered": offered,
+        "times": times,
+        # Of all requests that were due; the rest were refused, or late.
+        "answered": found.median_of(lambda one: one.result.ours.goodput / one.result.ours.rate),
         "p99_ratio": found.median_of(lambda one: one.result.p99_ratio),
         "spread": max(ratios) - min(ratios) if ratios else None,
         "p99_ratios": ratios,

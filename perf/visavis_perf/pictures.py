@@ -114,7 +114,10 @@ def _from_photographs(kind: PictureSet, faces: Path) -> Iterator[bytes]:
 
 
 def _background(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Generator) -> Pixels:
-    """A crop of a scene at the set's size: real texture, so that the JPEG weighs what a camera's does."""
+    """A crop of a scene at the set's size: real texture, so that the JPEG weighs what a camera's does.
+
+    Upside down, so that its people are not found: the limit knows one face a picture, and some contracts embed all.
+    """
     if not scenes:
         return chance.integers(60, 190, (kind.height, kind.width, 3)).astype(np.uint8)
     scene = cv2.imread(str(scenes[int(chance.integers(len(scenes)))]))
@@ -123,7 +126,7 @@ def _background(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Gene
     scene = cv2.resize(scene, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     top = int(chance.integers(scene.shape[0] - kind.height + 1))
     left = int(chance.integers(scene.shape[1] - kind.width + 1))
-    crop: Pixels = scene[top : top + kind.height, left : left + kind.width].copy()
+    crop: Pixels = scene[top : top + kind.height, left : left + kind.width][::-1].copy()
     return crop
 
 

@@ -88,7 +88,7 @@ def expected(
     if "peer" in other:
         points = len(plan.peer_shares)
         steps.append(Expected("peer", _PEER_START_S + costs.curve(points, plan.finer)))
-        steps.append(Expected("beside_peer", costs.bracketed(2 * costs.http_repeat)))
+        steps += [Expected(name, costs.bracketed(2 * costs.http_repeat)) for name in ("beside_peer", "twice_the_peer")]
         if not plan.quick:
             small = costs.curve(len(plan.small_peer_shares), 1, repeats=1)
             steps.append(Expected("peer_not_enlarged", _PEER_START_S + small))

@@ -21,7 +21,7 @@ def _best(goodput: float, limit: float, p99_ms: float = 80.0) -> dict[str, Any]:
     return {
         **{"share": share, "spread": 0.02, "steady": True, "runs": [run] * 3},
         **{"offered": share, "rate": goodput, "goodput": goodput, "images_per_s": goodput, "value": "8"},
-        **{"p50_ms": 20.0, "p99_ms": p99_ms, "p99_of_limit": p99_ms * limit / 1000, "wrong": 0, "serves": True},
+        **{"p50_ms": 20.0, "p99_ms": p99_ms, "wrong": 0, "serves": True},
     }
 
 
@@ -58,7 +58,8 @@ def record() -> dict[str, Any]:
         },
         "http": {"facepp-250": _curve(75.0, 100.0)},
         "peer": _curve(30.0, 100.0, 100.0),
-        "beside_peer": {"p99_ms": 40.0, "p99_ratio": 0.4, "spread": 0.05, "steady": True},
+        "beside_peer": {"p99_ms": 40.0, "p99_ratio": 0.4, "answered": 1.0, "spread": 0.05, "steady": True},
+        "twice_the_peer": {"p99_ms": 90.0, "p99_ratio": 0.9, "answered": 0.99, "spread": 0.05, "steady": True},
         "idle": {"contracts": {"aws": {"share": 1.2, **idle}, "facepp": {"share": 1.4, **idle}}},
         "overload": {
             **{"goodput_of_peak": 0.95, "steady": True, "peak_steady": True, "spread": 0.0},
@@ -104,11 +105,18 @@ def test_the_peer_is_compared_at_its_own_best_load(record: dict[str, Any]) -> No
 
 def test_a_peer_that_answers_nobody_in_its_repeats_does_not_end_the_bench(record: dict[str, Any]) -> None:
     """It has a best load by the search, and then no good answer at it: nothing to compare with."""
-    record["peer"]["best"] |= {"share": 0.0, "goodput": 0.0, "p99_ms": None, "p99_of_limit": None}
+    record["peer"]["best"] |= {"share": 0.0, "goodput": 0.0, "p99_ms": None}
     got = {target.what: target.got for target in targets(record)}
     assert got["throughput of the peer's"] == "not measured"
-    assert got["p99 of the peer's, each at its best load"] == "not measured"
     assert "throughput of peer's" not in {ratio.name for ratio in ratios(record)}
+
+
+def test_twice_the_peers_load_is_missed_where_it_is_not_served(record: dict[str, Any]) -> None:
+    """Quick answers to some and refusals to the others are no service at that load."""
+    what = "p99 of the peer's at its best load, the service at twice that"
+    assert [target.met for target in targets(record) if target.what == what] == [True]
+    record["twice_the_peer"]["answered"] = 0.9
+    assert [(target.met, target.got) for target in targets(record) if target.what == what] == [(False, "90% answered")]
 
 
 def test_the_same_results_are_no_regression(record: dict[str, Any]) -> None:
