@@ -6,6 +6,7 @@ without any work, and every measurement that is judged has a short burst of them
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -91,7 +92,9 @@ class BareProcesses:
         """
         begin = time.monotonic() + WARM_UP_S
         for pipe in self._pipes:
-            pipe.send((name, begin, seconds))
+            # One that has ended is found out below, by the answer that does not come.
+            with contextlib.suppress(ConnectionError):
+                pipe.send((name, begin, seconds))
         return Burst.of([self._receive(pipe, seconds + _ANSWER_TIMEOUT_S) for pipe in self._pipes])
 
     def close(self) -> None:
