@@ -15,7 +15,15 @@ from visavis_accuracy.photographs import CollectionInvalid
 console = Console()
 
 Directory = Annotated[Path, typer.Argument(help="A folder per person, as LFW has it.")]
-Triton = Annotated[str, typer.Option(help="gRPC address of a running Triton, host:port.")]
+#: `visavis` always names one: the one it was told, that of a running service, or one's own.
+Triton = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="gRPC of a Triton; default: a running service's, or one's own.",
+        show_default=False,
+    ),
+]
 Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many photographs.")]
 
