@@ -62,6 +62,8 @@ def evaluate_command(
     no_cache: NoCache = False,
 ) -> None:
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
+    if pairs and (drop or at_most):
+        raise CollectionInvalid("--pairs names its photographs itself: leave out --drop and --at-most")
     models, dropped = read_models(model_repository), _dropped(drop)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, drop, at_most), None)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
