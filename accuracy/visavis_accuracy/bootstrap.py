@@ -85,12 +85,12 @@ def _share(pairs: KeptPairs, seed: int) -> KeptPairs:
     if pairs.scores.size <= WEIGHED:
         return pairs
     chosen = np.random.default_rng(seed).choice(pairs.scores.size, WEIGHED, replace=False)
-    return KeptPairs(pairs.scores[chosen], pairs.probes[chosen], pairs.references[chosen])
+    return pairs.at(chosen)
 
 
 def _sorted(pairs: KeptPairs) -> KeptPairs:
     order = np.argsort(-pairs.scores, kind="stable")
-    return KeptPairs(pairs.scores[order], pairs.probes[order], pairs.references[order])
+    return pairs.at(order)
 
 
 def _interval(values: list[float]) -> Interval | None:

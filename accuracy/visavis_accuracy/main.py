@@ -15,6 +15,7 @@ from rich.table import Table
 
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
+from visavis_accuracy.crowd import crowd_command
 from visavis_accuracy.evaluation import evaluate, found_only
 from visavis_accuracy.photographs import (
     CollectionInvalid,
@@ -168,6 +169,7 @@ def contracts_command(
 
 
 app.command(name="recall")(recall_command)
+app.command(name="crowd")(crowd_command)
 
 
 def _splits_table(rows: Sequence[Measured]) -> Table:

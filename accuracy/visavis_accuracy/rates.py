@@ -52,7 +52,7 @@ def _share_above(counts: Counts) -> Doubles:
 def threshold_at(scores: PairScores, rate: float) -> float | None:
     """The smallest threshold at which at most that share of non-mated pairs matches.
 
-    None where the data cannot say: fewer than ten pairs would lie above it.
+    None where the data cannot say: fewer than ten pairs would lie above it, or more than that share in the last bin.
     """
     allowed = int(rate * scores.non_mated_pairs)
     if allowed < 10:
@@ -62,8 +62,8 @@ def threshold_at(scores: PairScores, rate: float) -> float | None:
         # Between the last score that may match and the next lower one, so that neither rounding decides.
         low, high = np.partition(kept, [kept.size - allowed - 1, kept.size - allowed])[kept.size - allowed - 1 :][:2]
         return float((float(low) + float(high)) / 2)
-    above = scores.non_mated[::-1].cumsum()[::-1]
-    return float(centres()[int(np.argmax(above <= allowed))] - 1 / BINS)
+    few_enough = scores.non_mated[::-1].cumsum()[::-1] <= allowed
+    return float(centres()[int(np.argmax(few_enough))] - 1 / BINS) if few_enough.any() else None
 
 
 def rate_at(counts: Counts, threshold: float) -> float:

@@ -2,11 +2,13 @@
 
 Every pair is counted in a histogram of fine bins. The scores that decide low false match rates, those of the most
 alike non-mated pairs, are kept one by one with their identities, and so are all mated ones (up to a limit, then a
-random share): the bootstrap needs to know whose they are.
+random share): the bootstrap needs to know whose they are. However many people or photographs there are, no more is
+held than twice the kept pairs of either kind and one block; ``python -m visavis_accuracy crowd`` measures it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -34,8 +36,11 @@ class KeptPairs:
 
     def above(self, threshold: float) -> KeptPairs:
         """Those of at least that score."""
-        at = self.scores >= threshold
-        return KeptPairs(self.scores[at], self.probes[at], self.references[at])
+        return self.at(self.scores >= threshold)
+
+    def at(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> KeptPairs:
+        """Those at these places."""
+        return KeptPairs(self.scores[chosen], self.probes[chosen], self.references[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +75,54 @@ def count_pairs(
     vectors: Floats, identities: Ids, progress: Callable[[int], None] = lambda _: None, *, kept: int = KEPT
 ) -> PairScores:
     """Compare every template, float32 (n, d) of unit length, with every later one; identities are numbers (n,)."""
-    mated, non_mated = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
-    near: list[KeptPairs] = []
-    same: list[KeptPairs] = []
+    every, mated = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
+    same, near = _Highest(kept), _Highest(kept)
     draw = np.random.default_rng(0)
-    threshold, held = -1.0, 0
     for rows, columns, scores, earlier in _blocks(vectors):
-        alike = identities[rows, None] == identities[None, columns]
-        mated += _histogram(scores[alike & earlier])
-        non_mated += _histogram(scores[~alike & earlier])
-        same.append(_pick(scores, alike & earlier, identities, rows, columns))
-        near.append(_pick(scores, ~alike & earlier & (scores >= threshold), identities, rows, columns))
-        held += near[-1].scores.size
-        if held > 2 * kept:
-            threshold, near = _raise(near, kept)
-            held = near[0].scores.size
+        alike = (identities[rows, None] == identities[None, columns]) & earlier
+        pairs = _pick(scores, alike, identities, rows, columns)
+        every += _histogram(scores[earlier])
+        mated += _histogram(pairs.scores)
+        # Those that draw the highest numbers are a random share, whatever order the pairs come in.
+        same.add(pairs, draw.random(pairs.scores.size, np.float32))
+        pairs = _pick(scores, earlier & ~alike & (scores >= near.floor), identities, rows, columns)
+        near.add(pairs, pairs.scores)
         progress(rows.stop)
-    threshold, near = _raise(near, kept)
-    return PairScores(mated, non_mated, _thin(_join(same), kept, draw), near[0], threshold)
+    return PairScores(mated, every - mated, same.finish(), near.finish(), near.floor)
+
+
+class _Highest:
+    """The pairs of the highest ranks in a stream of them."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._parts: list[tuple[KeptPairs, Floats]] = []
+        self._held = 0
+        #: Every pair so far of at least this rank is held, and no other.
+        self.floor = -math.inf
+
+    def add(self, pairs: KeptPairs, ranks: Floats) -> None:
+        """Take in a block's pairs."""
+        high = ranks >= self.floor
+        self._parts.append((pairs.at(high), ranks[high]))
+        self._held += int(high.sum())
+        if self._held > 2 * self._kept:
+            self._raise_floor()
+
+    def finish(self) -> KeptPairs:
+        """All that are kept in the end."""
+        if self._held > self._kept:
+            self._raise_floor()
+        return _join([pairs for pairs, _ in self._parts])
+
+    def _raise_floor(self) -> None:
+        """Pairs of one rank stay or go together: they go where there is no room for all of them."""
+        pairs, ranks = _join([pairs for pairs, _ in self._parts]), np.concatenate([ranks for _, ranks in self._parts])
+        surplus = ranks.size - self._kept
+        highest_out, lowest_in = np.partition(ranks, [surplus - 1, surplus])[surplus - 1 : surplus + 1]
+        self.floor = float(lowest_in if highest_out < lowest_in else np.nextafter(lowest_in, np.float32(np.inf)))
+        high = ranks >= self.floor
+        self._parts, self._held = [(pairs.at(high), ranks[high])], int(high.sum())
 
 
 def _blocks(vectors: Floats) -> Iterator[tuple[slice, slice, Floats, npt.NDArray[np.bool_]]]:
@@ -118,19 +153,3 @@ def _join(parts: list[KeptPairs]) -> KeptPairs:
         np.concatenate([part.probes for part in parts]),
         np.concatenate([part.references for part in parts]),
     )
-
-
-def _raise(parts: list[KeptPairs], kept: int) -> tuple[float, list[KeptPairs]]:
-    """Keep the most alike only, and the score from which on all are kept."""
-    whole = _join(parts)
-    if whole.scores.size <= kept:
-        return float(whole.scores.min(initial=1.0)) if whole.scores.size else -1.0, [whole]
-    threshold = float(np.partition(whole.scores, whole.scores.size - kept)[whole.scores.size - kept])
-    return threshold, [whole.above(threshold)]
-
-
-def _thin(pairs: KeptPairs, kept: int, draw: np.random.Generator) -> KeptPairs:
-    if pairs.scores.size <= kept:
-        return pairs
-    chosen = draw.choice(pairs.scores.size, kept, replace=False)
-    return KeptPairs(pairs.scores[chosen], pairs.probes[chosen], pairs.references[chosen])

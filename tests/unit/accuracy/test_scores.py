@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from visavis_accuracy import scores as scores_module
 from visavis_accuracy.bootstrap import resample
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate
+from visavis_accuracy.crowd import make_crowd
 from visavis_accuracy.photographs import Pair
 from visavis_accuracy.rates import (
     RATES,
@@ -63,6 +65,53 @@ def test_with_little_memory_the_most_alike_pairs_are_kept(monkeypatch: pytest.Mo
     counted = count_pairs(vectors, identities, kept=500)
     assert np.allclose(np.sort(counted.kept_non_mated.scores), np.sort(non_mated)[-500:], atol=1e-6)
     assert counted.non_mated_pairs == non_mated.size
+
+
+def test_of_more_mated_pairs_than_are_kept_a_random_share_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they stand: of every person, and with the distribution of all."""
+    monkeypatch.setattr(scores_module, "BLOCK", 100)
+    vectors, identities = people(20, 60)
+    mated, _ = every_pair(vectors, identities)
+    counted = count_pairs(vectors, identities, kept=5_000)
+    share = counted.kept_mated
+    assert counted.mated_pairs == mated.size == 35_400
+    assert share.scores.size == 5_000
+    assert np.array_equal(share.probes, share.references)
+    of_each = np.bincount(share.probes, minlength=20)
+    assert of_each.min() > 190  # 250 expected, 14 the deviation
+    assert of_each.max() < 310
+    for part in (10, 50, 90):
+        assert np.percentile(share.scores, part) == pytest.approx(np.percentile(mated, part), abs=0.01)
+
+
+def test_equally_alike_pairs_are_not_kept_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One photograph under many names: what is kept stays bounded, and the histogram knows the rates."""
+    monkeypatch.setattr(scores_module, "BLOCK", 50)
+    vectors = np.tile(np.array([[1, 0, 0, 0]], np.float32), (400, 1))
+    counted = count_pairs(vectors, np.arange(400, dtype=np.int32), kept=1_000)
+    assert counted.non_mated_pairs == 400 * 399 // 2
+    assert counted.kept_non_mated.scores.size == 0
+    assert false_match_rate_at(counted, 0.99) == 1
+    assert threshold_at(counted, 1e-2) is None
+
+
+@pytest.mark.parametrize("crowd_of", [3, 400])
+def test_memory_does_not_grow_with_the_number_of_pairs(monkeypatch: pytest.MonkeyPatch, crowd_of: int) -> None:
+    """Of a few people with very many photographs, nearly a third of all pairs mated, or of many people."""
+    monkeypatch.setattr(scores_module, "BLOCK", 256)
+
+    def peak(templates: int) -> int:
+        vectors, identities = make_crowd(templates, crowd_of, 32)
+        tracemalloc.start()
+        try:
+            counted = count_pairs(vectors, identities, kept=20_000)
+            assert counted.mated_pairs + counted.non_mated_pairs == templates * (templates - 1) // 2
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    small, large = peak(1_500), peak(6_000)
+    assert large < 1.1 * small  # of sixteen times as many pairs
 
 
 def test_a_threshold_has_its_false_match_rate(crowd: tuple[np.ndarray, np.ndarray, PairScores]) -> None:
