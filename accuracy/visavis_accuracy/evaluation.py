@@ -12,6 +12,7 @@ from visavis_accuracy.bootstrap import Interval, Resampled, resample
 from visavis_accuracy.photographs import Pair, Photograph, digest
 from visavis_accuracy.rates import RATES, Curve, curve, fold_accuracy, threshold_at, true_match_rate_at
 from visavis_accuracy.scores import Ids, PairScores, count_pairs
+from visavis_accuracy.stage_times import StageTimes
 from visavis_accuracy.templates import Enrolled
 
 
@@ -42,6 +43,8 @@ class Evaluation:
     analysed: int
     #: Mean and deviation of the 10-fold accuracy; None without a pairs file.
     fold_accuracy: tuple[float, float] | None = None
+    #: Where the time went inside Triton; None where that is not known.
+    stage_times: StageTimes | None = None
 
 
 def identity_numbers(photographs: Sequence[Photograph]) -> Ids:
@@ -61,6 +64,7 @@ def evaluate(
     enrolled: Enrolled,
     *,
     pairs: Sequence[Pair] | None = None,
+    stage_times: StageTimes | None = None,
     progress: Callable[[int], None] = lambda _: None,
     intervals: bool = True,
 ) -> Evaluation:
@@ -82,6 +86,7 @@ def evaluate(
         seconds=enrolled.seconds,
         analysed=enrolled.analysed,
         fold_accuracy=fold_accuracy(_pair_scores(enrolled, pairs), pairs) if pairs else None,
+        stage_times=stage_times,
     )
 
 

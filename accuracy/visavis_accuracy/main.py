@@ -27,9 +27,10 @@ from visavis_accuracy.photographs import (
     sample,
 )
 from visavis_accuracy.recall_command import recall_command
-from visavis_accuracy.report import facts, terminal_table, write
+from visavis_accuracy.report import facts, terminal_table, times_table, write
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
+from visavis_accuracy.stage_times import StageClock
 from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
 from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
 from visavis_client.errors import EngineError
@@ -67,13 +68,17 @@ def evaluate_command(
         raise CollectionInvalid("--pairs names its photographs itself: leave out --drop and --at-most")
     models, dropped = read_models(model_repository), _dropped(drop)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, drop, at_most), None)
+    clock = StageClock(triton)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
+    times = clock.stop(enrolled.answered)
     about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
     with console.status("comparing all pairs"):
-        found = evaluate(photographs, enrolled, pairs=chosen)
+        found = evaluate(photographs, enrolled, pairs=chosen, stage_times=times)
     console.print(terminal_table(found))
     for name, value in facts(found, about).items():
         console.print(f"{name}: {value}", highlight=False)
+    if times is not None:
+        console.print(times_table(times))
     for path in write(found, about, report):
         console.print(f"wrote {path}", highlight=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from visavis_accuracy.bootstrap import Interval
 from visavis_accuracy.calibration import write_whole
 from visavis_accuracy.evaluation import Evaluation, RateRow
 from visavis_accuracy.plots import det_curve, save, score_histogram
+from visavis_accuracy.stage_times import StageTime, StageTimes
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -34,7 +35,7 @@ svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
 <th>true match rate</th><th>95 % interval</th></tr>
 {rows}</table>
 <p>Intervals: identities resampled with replacement; a dash where the data carry no figure.</p>
-<h2>Trade-off</h2>{det}
+{times}<h2>Trade-off</h2>{det}
 <h2>Scores</h2>{histogram}
 </body></html>
 """
@@ -50,6 +51,31 @@ def terminal_table(evaluation: Evaluation) -> Table:
     for row in evaluation.rows:
         table.add_row(*_cells(row))
     return table
+
+
+TIMES_HEADINGS = ("stage", "inferences", "of", "compute", "queue")
+
+
+def times_table(times: StageTimes) -> Table:
+    """Where the time went inside Triton."""
+    table = Table(title="Inside Triton", caption=times_note(times), caption_justify="left")
+    for heading in TIMES_HEADINGS:
+        table.add_column(heading, justify="left" if heading in {"stage", "of"} else "right")
+    for stage in times.stages:
+        table.add_row(*_times_cells(stage))
+    return table
+
+
+def times_note(times: StageTimes) -> str:
+    """What the times are of."""
+    return (
+        f"Means of what Triton executed meanwhile for everybody: {times.pictures:,} pictures, {times.own_pictures:,} "
+        "of them this run's. Compute: an inference's share of its batch's execution; queue: a request's wait before it."
+    )
+
+
+def _times_cells(stage: StageTime) -> tuple[str, ...]:
+    return stage.stage, f"{stage.inferences:,}", stage.unit, f"{stage.compute_ms:.2f} ms", f"{stage.queue_ms:.2f} ms"
 
 
 def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
@@ -69,6 +95,9 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
     if evaluation.analysed:
         rate = evaluation.analysed / evaluation.seconds
         said["speed"] = f"{rate:.1f} pictures/s, {1000 / rate:.1f} ms each at the concurrency used"
+    if evaluation.stage_times is None:
+        why = "Triton gave no statistics of the whole run" if evaluation.analysed else "no picture was asked of Triton"
+        said["times"] = f"{why}; times unknown"
     return said
 
 
@@ -86,6 +115,9 @@ def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
         "without_face": evaluation.without_face,
         "unreadable": evaluation.unreadable,
         "data_digest": evaluation.data_digest,
+        "analysed": evaluation.analysed,
+        # Null: not known, because Triton was not asked (all templates were cached) or did not tell.
+        "stage_times": asdict(evaluation.stage_times) if evaluation.stage_times else None,
         "pictures_per_second": evaluation.analysed / evaluation.seconds if evaluation.analysed else None,
     }
 
@@ -106,13 +138,21 @@ def _page(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> str
     return PAGE.format(
         title=html.escape(f"Evaluation on {about.get('name', 'photographs')}"),
         facts="".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in said),
-        rows="\n".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>"
-            for row in evaluation.rows
-        ),
+        rows="\n".join(f"<tr>{_row_of(_cells(row))}</tr>" for row in evaluation.rows),
+        times=_times_section(evaluation.stage_times) if evaluation.stage_times else "",
         det=_inline(folder / "det.svg"),
         histogram=_inline(folder / "scores.svg"),
     )
+
+
+def _times_section(times: StageTimes) -> str:
+    headings = "".join(f"<th>{heading}</th>" for heading in TIMES_HEADINGS)
+    rows = "\n".join(f"<tr>{_row_of(_times_cells(stage))}</tr>" for stage in times.stages)
+    return f"<h2>Time inside Triton</h2>\n<table><tr>{headings}</tr>\n{rows}</table>\n<p>{times_note(times)}</p>\n"
+
+
+def _row_of(cells: Sequence[str]) -> str:
+    return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
 
 
 def _inline(path: Path) -> str:

@@ -68,6 +68,11 @@ class Enrolled:
     analysed: int = 0
     seconds: float = 0.0
 
+    @property
+    def answered(self) -> int:
+        """Photographs analysed now whose picture could be read."""
+        return self.analysed - len(self.unreadable)
+
 
 class TemplateCache:
     """One SQLite file, readable by its owner alone: (content, model and choice of face) -> a template, or none."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from visavis_accuracy.calibration import write_whole
 from visavis_accuracy.evaluation import evaluate
@@ -19,7 +22,8 @@ from visavis_accuracy.photographs import (
     read_directory,
     read_pairs,
 )
-from visavis_accuracy.report import as_json, write
+from visavis_accuracy.report import as_json, facts, times_table, write
+from visavis_accuracy.stage_times import StageTime, StageTimes
 from visavis_accuracy.templates import TemplateCache, enrol
 from visavis_client.errors import EngineBusy
 from visavis_client.faces import PictureAnalysis
@@ -112,6 +116,44 @@ def test_a_report_is_a_table_json_two_plots_and_a_page_of_its_own(album: Path, t
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
+
+
+def test_times_stand_in_table_json_and_page_or_it_is_said_why_not(album: Path, tmp_path: Path) -> None:
+    photographs = read_directory(album)
+    enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
+    stages = (StageTime("detection", "face_detector", "frame", 1234, 4.5, 0.25),)
+    times = StageTimes(40, enrolled.answered, stages)
+    found = evaluate(photographs, enrolled, stage_times=times)
+    assert json.loads(json.dumps(as_json(found, {})))["stage_times"] == {
+        "pictures": 40,
+        "own_pictures": 6,
+        "stages": [
+            {
+                "stage": "detection",
+                "model": "face_detector",
+                "unit": "frame",
+                "inferences": 1234,
+                "compute_ms": 4.5,
+                "queue_ms": 0.25,
+            }
+        ],
+    }
+    write(found, {}, tmp_path / "report")
+    sink = io.StringIO()
+    Console(file=sink, width=80).print(times_table(times))
+    for text in ((tmp_path / "report" / "evaluation.html").read_text(), sink.getvalue()):
+        assert all(words in text for words in ("detection", "1,234", "frame", "4.50 ms", "0.25 ms", "40 pictures"))
+    assert "times" not in facts(found, {})
+
+    unknown = evaluate(photographs, enrolled)
+    assert as_json(unknown, {})["stage_times"] is None
+    assert "no statistics" in facts(unknown, {})["times"]
+    cached = dataclasses.replace(unknown, analysed=0)
+    assert facts(cached, {})["times"] == "no picture was asked of Triton; times unknown"
+    write(cached, {}, tmp_path / "report")
+    page = (tmp_path / "report" / "evaluation.html").read_text()
+    assert "no picture was asked of Triton" in page
+    assert "Time inside Triton" not in page
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
