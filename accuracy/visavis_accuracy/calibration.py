@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from visavis_accuracy.bootstrap import Interval, resample
@@ -89,19 +85,3 @@ def document(
         f"{scores.non_mated_pairs} non-mated pairs",
         "made": date.today().isoformat(),
     }
-
-
-def write_whole(path: Path, contents: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as sink:
-            json.dump(contents, sink, indent=2, ensure_ascii=False)
-            sink.write("\n")
-            sink.flush()
-            os.fsync(sink.fileno())
-        Path(name).chmod(0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from visavis_accuracy.bootstrap import Interval, Resampled, resample
-from visavis_accuracy.photographs import Pair, Photograph, digest
+from visavis_accuracy.pairs_file import Pair
+from visavis_accuracy.photographs import Photograph, digest
 from visavis_accuracy.rates import RATES, Curve, curve, fold_accuracy, threshold_at, true_match_rate_at
 from visavis_accuracy.scores import Ids, PairScores, count_pairs
 from visavis_accuracy.stage_times import StageTimes

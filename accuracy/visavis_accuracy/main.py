@@ -1,9 +1,8 @@
-"""``visavis evaluate``, ``calibrate``, ``splits``, ``contracts`` and ``recall``, in front of a running Triton."""
+"""``visavis evaluate`` and the other commands that measure, most of them in front of a running Triton."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,17 +12,19 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, write_whole
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.crowd import crowd_command
 from visavis_accuracy.evaluation import evaluate, found_only
+from visavis_accuracy.files import write_json
+from visavis_accuracy.pairs_command import pairs_command
+from visavis_accuracy.pairs_file import read_pairs
 from visavis_accuracy.photographs import (
     CollectionInvalid,
     Photograph,
     at_most_per_person,
     digest,
     read_directory,
-    read_pairs,
     sample,
 )
 from visavis_accuracy.recall_command import recall_command
@@ -32,7 +33,17 @@ from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.stage_times import StageClock
 from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
-from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
+from visavis_accuracy.terminal import (
+    Directory,
+    Labels,
+    Limit,
+    Repository,
+    Triton,
+    console,
+    progress_bar,
+    read_dropped,
+    read_models,
+)
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
@@ -40,7 +51,6 @@ from visavis_client.triton import TritonEngine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
 Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
 Most = Annotated[
     int, typer.Option("--at-most", min=0, help="Photographs of each person that count, spread evenly; 0: all of them.")
@@ -66,8 +76,8 @@ def evaluate_command(
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
     if pairs and (drop or at_most):
         raise CollectionInvalid("--pairs names its photographs itself: leave out --drop and --at-most")
-    models, dropped = read_models(model_repository), _dropped(drop)
-    photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, drop, at_most), None)
+    models, dropped = read_models(model_repository), read_dropped(drop, directory)
+    photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, dropped, at_most), None)
     clock = StageClock(triton)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     times = clock.stop(enrolled.answered)
@@ -96,8 +106,8 @@ def calibrate_command(
     no_cache: NoCache = False,
 ) -> None:
     """Thresholds per false match rate from your own photographs."""
-    models, dropped = read_models(model_repository), _dropped(drop)
-    photographs = _photographs(directory, drop, at_most)
+    models, dropped = read_models(model_repository), read_dropped(drop, directory)
+    photographs = _photographs(directory, dropped, at_most)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
         vectors, identities = found_only(photographs, enrolled)
@@ -112,7 +122,7 @@ def calibrate_command(
         "dropped": dropped,
     }
     path = output or model_repository / "operating_points.json"
-    write_whole(path, document(points, scores, models=models, data=data))
+    write_json(path, document(points, scores, models=models, data=data))
     table = Table("FMR", "threshold", "95 %", "", title=f"Operating points of {models['identity']}")
     for point in points:
         between = f"{point.interval.low:.4f} … {point.interval.high:.4f}" if point.interval else "–"
@@ -134,7 +144,7 @@ def splits_command(
     no_cache: NoCache = False,
 ) -> None:
     """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
-    photographs = _photographs(directory, drop, at_most)
+    photographs = _photographs(directory, read_dropped(drop, directory), at_most)
     enrolled = _enrol(photographs, triton, read_models(model_repository), face, no_cache)
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
@@ -158,7 +168,7 @@ def contracts_command(
     """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
     models = read_models(model_repository)
     points = OperatingPoints.load(model_repository / "operating_points.json", ModelIdentity(models["identity"]))
-    photographs = sample(_photographs(directory, drop, at_most), limit)
+    photographs = sample(_photographs(directory, read_dropped(drop, directory), at_most), limit)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):
         scores = count_pairs(*found_only(photographs, enrolled))
@@ -167,13 +177,14 @@ def contracts_command(
     console.print(f"{scores.non_mated_pairs:,} non-mated pairs; thresholds {points.evidence}", highlight=False)
     report.mkdir(parents=True, exist_ok=True)
     about = {"data": directory.name, "non_mated_pairs": scores.non_mated_pairs, "thresholds": points.evidence}
-    write_whole(report / "contracts.json", {**about, "models": models, "contracts": contracts_document(rows)})
+    write_json(report / "contracts.json", {**about, "models": models, "contracts": contracts_document(rows)})
     console.print(f"wrote {report / 'contracts.json'}", highlight=False)
     if any(row.holds is False for row in rows):
         raise typer.Exit(1)
 
 
 app.command(name="recall")(recall_command)
+app.command(name="pairs")(pairs_command)
 app.command(name="crowd")(crowd_command)
 
 
@@ -187,18 +198,8 @@ def _splits_table(rows: Sequence[Measured]) -> Table:
     return table
 
 
-def _photographs(directory: Path, drop: Path | None, at_most: int) -> list[Photograph]:
-    return at_most_per_person(read_directory(directory, dropped=_dropped(drop)), at_most)
-
-
-def _dropped(file: Path | None) -> dict[str, str]:
-    """People to leave out, and why."""
-    if file is None:
-        return {}
-    try:
-        return {str(name): str(reason) for name, reason in json.loads(file.read_text("utf-8")).items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise CollectionInvalid(f"{file} is not a JSON object of names and reasons: {error}") from error
+def _photographs(directory: Path, dropped: Collection[str], at_most: int) -> list[Photograph]:
+    return at_most_per_person(read_directory(directory, dropped=dropped), at_most)
 
 
 def _enrol(

@@ -14,7 +14,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
 class CollectionInvalid(Exception):
-    """A directory or pairs file that cannot be used; the text says why."""
+    """Photographs, labels or pairs that cannot be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,6 @@ class Photograph:
 
     path: Path
     identity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two photographs, by their place in a list, and whether one person is on both; ``fold`` from 0."""
-
-    probe: int
-    reference: int
-    mated: bool
-    fold: int
 
 
 def read_directory(root: Path, *, dropped: Collection[str] = ()) -> list[Photograph]:
@@ -68,36 +58,6 @@ def at_most_per_person(photographs: Sequence[Photograph], most: int) -> list[Pho
         step = max(1.0, len(theirs) / most)
         kept += [theirs[int(place * step)] for place in range(min(most, len(theirs)))]
     return kept
-
-
-def read_pairs(file: Path, root: Path) -> tuple[list[Photograph], list[Pair]]:
-    """LFW's ``pairs.txt``: folds of ``name n m`` (mated) and ``name n other m`` (non-mated) below a header.
-
-    Raises:
-        CollectionInvalid: a line or a photograph cannot be read.
-    """
-    places: dict[Photograph, int] = {}
-
-    def place(name: str, number: str) -> int:
-        photograph = Photograph(root / name / f"{name}_{int(number):04d}.jpg", name)
-        if not photograph.path.is_file():
-            raise CollectionInvalid(f"{file} names {photograph.path}, which is not there")
-        return places.setdefault(photograph, len(places))
-
-    try:
-        header, *lines = [line.split() for line in file.read_text("utf-8").splitlines() if line.strip()]
-        folds, per_kind = (int(number) for number in (header if len(header) == 2 else ["1", header[0]]))
-        pairs = []
-        for row, words in enumerate(lines):
-            fold = min(row // (2 * per_kind), folds - 1)
-            if len(words) == 3:
-                pairs.append(Pair(place(words[0], words[1]), place(words[0], words[2]), True, fold))
-            else:
-                name, number, other, another = words
-                pairs.append(Pair(place(name, number), place(other, another), False, fold))
-    except (OSError, ValueError) as error:
-        raise CollectionInvalid(f"{file} is not a pairs file in LFW's form: {error}") from error
-    return list(places), pairs
 
 
 def sample(photographs: Sequence[Photograph], limit: int | None, *, seed: int = 0) -> list[Photograph]:

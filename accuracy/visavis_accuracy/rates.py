@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from visavis_accuracy.photographs import Pair
+from visavis_accuracy.pairs_file import Pair
 from visavis_accuracy.scores import BINS, Counts, PairScores, centres
 
 Doubles = npt.NDArray[np.float64]

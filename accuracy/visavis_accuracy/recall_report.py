@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from visavis_accuracy.calibration import write_whole
+from visavis_accuracy.files import write_json
 from visavis_accuracy.plots import LINE, MATED, NON_MATED, save
 from visavis_accuracy.proportions import wilson
 from visavis_accuracy.recall import Recall, Row
@@ -111,5 +111,5 @@ def write_recall(recall: Recall, about: Mapping[str, Any], folder: Path) -> list
     """``recall.json`` and the plot as SVG and PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     save(recall_figure(recall), folder / "recall")
-    write_whole(folder / "recall.json", json.loads(json.dumps(recall_document(recall, about))))
+    write_json(folder / "recall.json", json.loads(json.dumps(recall_document(recall, about))))
     return [folder / "recall.json", folder / "recall.svg", folder / "recall.png"]

@@ -12,8 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from visavis_accuracy.bootstrap import Interval
-from visavis_accuracy.calibration import write_whole
 from visavis_accuracy.evaluation import Evaluation, RateRow
+from visavis_accuracy.files import write_json, write_text
 from visavis_accuracy.plots import det_curve, save, score_histogram
 from visavis_accuracy.stage_times import StageTime, StageTimes
 
@@ -127,9 +127,9 @@ def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     save(det_curve(evaluation), folder / "det")
     save(score_histogram(evaluation), folder / "scores")
-    write_whole(folder / "evaluation.json", json.loads(json.dumps(as_json(evaluation, about))))
+    write_json(folder / "evaluation.json", json.loads(json.dumps(as_json(evaluation, about))))
     page = folder / "evaluation.html"
-    page.write_text(_page(evaluation, about, folder), "utf-8")
+    write_text(page, _page(evaluation, about, folder))
     return [page, folder / "evaluation.json", *sorted(folder.glob("*.svg")), *sorted(folder.glob("*.png"))]
 
 

@@ -25,12 +25,31 @@ Triton = Annotated[
     ),
 ]
 Repository = Annotated[Path, typer.Option(help="The model repository that Triton serves.")]
+Labels = Annotated[Path | None, typer.Option("--drop", help="JSON: people to leave out, with reasons.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many photographs.")]
 
 
 def progress_bar() -> Progress:
     """With the count and the time that is left."""
     return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+
+
+def read_dropped(file: Path | None, root: Path) -> dict[str, str]:
+    """People to leave out, and why: those of a JSON object who have a folder; tells whom it names in vain.
+
+    Raises:
+        CollectionInvalid: it cannot be read.
+    """
+    if file is None:
+        return {}
+    try:
+        listed = {str(name): str(reason) for name, reason in json.loads(file.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise CollectionInvalid(f"{file} is not a JSON object of names and reasons: {error}") from error
+    present = {name: reason for name, reason in listed.items() if (root / name).is_dir()}
+    if absent := sorted(listed.keys() - present.keys()):
+        console.print(f"{file} names people without a folder in {root}: {', '.join(absent)}", highlight=False)
+    return present
 
 
 def read_models(repository: Path) -> dict[str, Any]:

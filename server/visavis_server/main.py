@@ -151,6 +151,12 @@ def packs(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
+def pairs(context: typer.Context) -> None:
+    """Draw a list of pairs in folds from a directory of photographs, for `visavis evaluate --pairs`."""
+    _become("visavis_accuracy", ["pairs", *context.args])
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
 def bench(context: typer.Context) -> None:
     """Measure this machine, from the project's folder; `visavis bench --help` has its commands."""
     place = Path("perf").resolve()

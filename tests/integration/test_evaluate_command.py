@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -74,3 +75,32 @@ def test_detection_and_embedding_times_are_told_apart_and_only_where_pictures_we
     assert found["stage_times"] is None
     assert found["analysed"] == 0
     assert "no picture was asked of Triton; times unknown" in printed
+
+
+def test_a_drawn_list_of_pairs_gives_an_accuracy_over_its_folds(
+    service: RunningService, tmp_path: Path, shared: Path
+) -> None:
+    """From a folder of photographs to the figure in the page: three photographs each of twelve people, four folds."""
+    album = tmp_path / "album"
+    folders = (folder for folder in sorted((shared / "data" / "lfw").iterdir()) if len(list(folder.iterdir())) > 2)
+    for folder in itertools.islice(folders, 12):
+        (album / folder.name).mkdir(parents=True)
+        for photograph in sorted(folder.iterdir())[:3]:
+            (album / folder.name / photograph.name).symlink_to(photograph)
+    pairs = tmp_path / "pairs.txt"
+    done = visavis(service, tmp_path, "pairs", album, "--folds", "4", "--pairs", "8", "--out", pairs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pairs.read_text().splitlines()) == 1 + 4 * (8 + 8)
+
+    found, printed = evaluate(service, tmp_path, album, "--pairs", pairs)
+    mean, deviation = found["fold_accuracy"]
+    assert 0.9 < mean <= 1
+    assert 0 <= deviation < 0.1
+    told = f"{mean:.2%} ± {deviation:.2%}"
+    assert told in printed
+    assert told in (tmp_path / "report" / "evaluation.html").read_text()
+
+    pairs.write_text("\n".join(pairs.read_text().splitlines()[:-1]) + "\n")
+    done = visavis(service, tmp_path, "evaluate", album, "--pairs", pairs, "--triton", service.grpc)
+    assert done.returncode == 1
+    assert "not a pairs file" in done.stdout

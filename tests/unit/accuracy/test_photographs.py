@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from visavis_accuracy.calibration import write_whole
 from visavis_accuracy.evaluation import evaluate
+from visavis_accuracy.files import write_json
 from visavis_accuracy.photographs import (
     CollectionInvalid,
     Photograph,
     at_most_per_person,
     digest,
     read_directory,
-    read_pairs,
 )
 from visavis_accuracy.report import as_json, facts, times_table, write
 from visavis_accuracy.stage_times import StageTime, StageTimes
@@ -56,18 +55,6 @@ def test_one_person_or_none_cannot_be_compared(album: Path, tmp_path: Path) -> N
     for folder in (tmp_path / "absent", album / "Ada"):
         with pytest.raises(CollectionInvalid):
             read_directory(folder)
-
-
-def test_a_pairs_file_has_folds_of_mated_and_non_mated_pairs(album: Path) -> None:
-    file = album / "pairs.txt"
-    file.write_text("2\t1\nAda\t1\t2\nAda\t1\tBob\t2\nBob\t1\t2\nBob\t1\tAda\t3\n")
-    photographs, pairs = read_pairs(file, album)
-    assert [(pair.mated, pair.fold) for pair in pairs] == [(True, 0), (False, 0), (True, 1), (False, 1)]
-    assert photographs[pairs[3].reference].path.name == "Ada_0003.jpg"
-    for broken in ("2\t1\nAda\tx\ty\n", "2\t1\nNobody\t1\t2\n", ""):
-        file.write_text(broken)
-        with pytest.raises(CollectionInvalid):
-            read_pairs(file, album)
 
 
 def test_templates_are_made_once_and_a_second_run_takes_them_from_the_cache(album: Path, tmp_path: Path) -> None:
@@ -158,9 +145,9 @@ def test_times_stand_in_table_json_and_page_or_it_is_said_why_not(album: Path, t
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "operating_points.json"
-    write_whole(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        write_whole(path, {"a": object()})
+        write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["operating_points.json"]
 

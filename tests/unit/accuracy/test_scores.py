@@ -12,7 +12,7 @@ from visavis_accuracy import scores as scores_module
 from visavis_accuracy.bootstrap import resample
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate
 from visavis_accuracy.crowd import make_crowd
-from visavis_accuracy.photographs import Pair
+from visavis_accuracy.pairs_file import Pair
 from visavis_accuracy.rates import (
     RATES,
     curve,
