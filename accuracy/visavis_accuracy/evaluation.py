@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from visavis_accuracy.bootstrap import Interval, Resampled, resample
 from visavis_accuracy.pairs_file import Pair
-from visavis_accuracy.photographs import Photograph, digest
+from visavis_accuracy.photographs import CollectionInvalid, Photograph, digest
 from visavis_accuracy.rates import RATES, Curve, curve, fold_accuracy, threshold_at, true_match_rate_at
 from visavis_accuracy.scores import Ids, PairScores, count_pairs
 from visavis_accuracy.stage_times import StageTimes
@@ -42,10 +42,16 @@ class Evaluation:
     data_digest: str
     seconds: float
     analysed: int
-    #: Mean and deviation of the 10-fold accuracy; None without a pairs file.
+    #: Mean and deviation of the accuracy over the folds of a pairs file; 0 and None without one.
+    folds: int = 0
     fold_accuracy: tuple[float, float] | None = None
     #: Where the time went inside Triton; None where that is not known.
     stage_times: StageTimes | None = None
+
+    @property
+    def equal_error_rate(self) -> float | None:
+        """None where nobody has two photographs."""
+        return self.curve.equal_error_rate if self.scores.mated_pairs else None
 
 
 def identity_numbers(photographs: Sequence[Photograph]) -> Ids:
@@ -55,8 +61,14 @@ def identity_numbers(photographs: Sequence[Photograph]) -> Ids:
 
 
 def found_only(photographs: Sequence[Photograph], enrolled: Enrolled) -> tuple[npt.NDArray[np.float32], Ids]:
-    """Templates (n, d) and identity numbers (n,) of the photographs with a face."""
+    """Templates (n, d) and identity numbers (n,) of the photographs with a face.
+
+    Raises:
+        CollectionInvalid: there are no two people to compare.
+    """
     kept = [photograph for photograph, found in zip(photographs, enrolled.found, strict=True) if found]
+    if len({photograph.identity for photograph in kept}) < 2:
+        raise CollectionInvalid(f"of {len(photographs)} photographs {len(kept)} show a face: not of two people or more")
     return enrolled.vectors[enrolled.found], identity_numbers(kept)
 
 
@@ -86,6 +98,7 @@ def evaluate(
         data_digest=digest(photographs, enrolled.contents),
         seconds=enrolled.seconds,
         analysed=enrolled.analysed,
+        folds=len({pair.fold for pair in pairs or ()}),
         fold_accuracy=fold_accuracy(_pair_scores(enrolled, pairs), pairs) if pairs else None,
         stage_times=stage_times,
     )
@@ -99,7 +112,7 @@ def _row(scores: PairScores, resampled: Resampled | None, rate: float) -> RateRo
         rate,
         threshold,
         resampled.threshold_interval(rate) if resampled else None,
-        true_match_rate_at(scores, threshold),
+        true_match_rate_at(scores, threshold) if scores.mated_pairs else None,
         resampled.true_match_interval(rate) if resampled else None,
     )
 

@@ -81,7 +81,12 @@ def evaluate_command(
     clock = StageClock(triton)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     times = clock.stop(enrolled.answered)
-    about = {"name": directory.name, "identity": models["identity"], "dropped": dropped}
+    about = {
+        "name": directory.name,
+        "identity": models["identity"],
+        "photographs_per_person": at_most or None,
+        "dropped": dropped,
+    }
     with console.status("comparing all pairs"):
         found = evaluate(photographs, enrolled, pairs=chosen, stage_times=times)
     console.print(terminal_table(found))
@@ -138,7 +143,7 @@ def splits_command(
     triton: Triton = "127.0.0.1:8001",
     model_repository: Repository = Path("model_repository"),
     drop: Labels = None,
-    splits: int = 5,
+    splits: Annotated[int, typer.Option(min=1, help="How many times the people are halved.")] = 5,
     at_most: Most = MOST_PER_PERSON,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
@@ -149,6 +154,9 @@ def splits_command(
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
     console.print(_splits_table(rows))
+    for rate in ALLOWED:
+        if missing := 2 * splits - sum(row.nominal == rate for row in rows):
+            console.print(f"{rate:.0e}: not judged in {missing} of {2 * splits}: too few people", highlight=False)
     if any(not 1 / ALLOWED[row.nominal] <= row.factor <= ALLOWED[row.nominal] for row in rows):
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from visavis_accuracy.plots import det_curve, save, score_histogram
 from visavis_accuracy.stage_times import StageTime, StageTimes
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #e5e7eb; text-align: right;
   font-variant-numeric: tabular-nums }}
-th {{ font-weight: 600 }} th:first-child, td:first-child {{ text-align: left }}
+th {{ font-weight: 600 }} th:first-child, td:first-child, .words * {{ text-align: left }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem }} dt {{ color: #6b7280 }}
 dd {{ margin: 0 }}
 svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
@@ -37,7 +38,7 @@ svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
 <p>Intervals: identities resampled with replacement; a dash where the data carry no figure.</p>
 {times}<h2>Trade-off</h2>{det}
 <h2>Scores</h2>{histogram}
-</body></html>
+{dropped}</body></html>
 """
 
 
@@ -83,15 +84,17 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
     said = {
         "data": str(about.get("name", "")),
         "models": str(about.get("identity", "")),
-        "photographs": f"{evaluation.photographs:,} of {evaluation.identities:,} people",
+        "photographs": f"{evaluation.photographs:,} of {evaluation.identities:,} people" + _limit(about),
         "without a face": f"{len(evaluation.without_face)}",
         "unreadable": f"{len(evaluation.unreadable)}",
-        "equal error rate": f"{evaluation.curve.equal_error_rate:.4%}",
+        "equal error rate": "–" if evaluation.equal_error_rate is None else f"{evaluation.equal_error_rate:.4%}",
         "data digest": evaluation.data_digest,
     }
+    if dropped := about.get("dropped"):
+        said["left out"] = f"{_people(dropped)} for the reasons that the report lists"
     if evaluation.fold_accuracy is not None:
         mean, deviation = evaluation.fold_accuracy
-        said["10-fold accuracy"] = f"{mean:.2%} ± {deviation:.2%}"
+        said[f"{evaluation.folds}-fold accuracy"] = f"{mean:.2%} ± {deviation:.2%}"
     if evaluation.analysed:
         rate = evaluation.analysed / evaluation.seconds
         said["speed"] = f"{rate:.1f} pictures/s, {1000 / rate:.1f} ms each at the concurrency used"
@@ -101,12 +104,22 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
+def _limit(about: Mapping[str, Any]) -> str:
+    most = about.get("photographs_per_person")
+    return f", at most {most} of each" if most else ""
+
+
+def _people(names: Collection[str]) -> str:
+    return f"{len(names):,} people" if len(names) != 1 else "1 person"
+
+
 def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
     """The figures for programs."""
     return {
         **about,
         "rates": [asdict(row) for row in evaluation.rows],
-        "equal_error_rate": evaluation.curve.equal_error_rate,
+        "equal_error_rate": evaluation.equal_error_rate,
+        "folds": evaluation.folds,
         "fold_accuracy": evaluation.fold_accuracy,
         "mated_pairs": evaluation.scores.mated_pairs,
         "non_mated_pairs": evaluation.scores.non_mated_pairs,
@@ -142,6 +155,7 @@ def _page(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> str
         times=_times_section(evaluation.stage_times) if evaluation.stage_times else "",
         det=_inline(folder / "det.svg"),
         histogram=_inline(folder / "scores.svg"),
+        dropped=_dropped_section(dropped) if (dropped := about.get("dropped")) else "",
     )
 
 
@@ -149,6 +163,14 @@ def _times_section(times: StageTimes) -> str:
     headings = "".join(f"<th>{heading}</th>" for heading in TIMES_HEADINGS)
     rows = "\n".join(f"<tr>{_row_of(_times_cells(stage))}</tr>" for stage in times.stages)
     return f"<h2>Time inside Triton</h2>\n<table><tr>{headings}</tr>\n{rows}</table>\n<p>{times_note(times)}</p>\n"
+
+
+def _dropped_section(dropped: Mapping[str, str]) -> str:
+    rows = "\n".join(f"<tr>{_row_of(each)}</tr>" for each in sorted(dropped.items()))
+    return (
+        f"<h2>Left out</h2>\n<p>The photographs of {_people(dropped)} are in no figure above.</p>\n"
+        f'<table class="words"><tr><th>person</th><th>reason</th></tr>\n{rows}</table>\n'
+    )
 
 
 def _row_of(cells: Sequence[str]) -> str:

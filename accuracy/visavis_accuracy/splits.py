@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from visavis_accuracy.calibration import CalibrationImpossible
 from visavis_accuracy.rates import allowed_factor, false_match_rate_at, threshold_at
 from visavis_accuracy.scores import Ids, count_pairs
 
@@ -33,7 +34,11 @@ class Measured:
 def measure_splits(
     vectors: npt.NDArray[np.float32], identities: Ids, *, splits: int = 5, rates: Sequence[float] = tuple(ALLOWED)
 ) -> list[Measured]:
-    """Both directions of every split, so ``2 * splits`` rows per rate."""
+    """Both directions of every split, so ``2 * splits`` rows per rate, fewer where the data carry no threshold.
+
+    Raises:
+        CalibrationImpossible: they carry none at all.
+    """
     people = int(identities.max()) + 1
     rows = []
     for split in range(splits):
@@ -44,4 +49,9 @@ def measure_splits(
                 threshold = threshold_at(calibrated, rate)
                 if threshold is not None:
                     rows.append(Measured(split, rate, threshold, false_match_rate_at(tested, threshold)))
+    if not rows:
+        raise CalibrationImpossible(
+            f"halves of {people} people with {len(identities)} photographs have too few non-mated pairs for a false "
+            f"match rate of {max(rates):g}: at least some hundred people are needed"
+        )
     return rows

@@ -96,11 +96,21 @@ def test_a_drawn_list_of_pairs_gives_an_accuracy_over_its_folds(
     mean, deviation = found["fold_accuracy"]
     assert 0.9 < mean <= 1
     assert 0 <= deviation < 0.1
+    assert found["folds"] == 4
     told = f"{mean:.2%} ± {deviation:.2%}"
-    assert told in printed
+    assert f"4-fold accuracy: {told}" in printed
     assert told in (tmp_path / "report" / "evaluation.html").read_text()
 
     pairs.write_text("\n".join(pairs.read_text().splitlines()[:-1]) + "\n")
     done = visavis(service, tmp_path, "evaluate", album, "--pairs", pairs, "--triton", service.grpc)
     assert done.returncode == 1
     assert "not a pairs file" in done.stdout
+
+
+def test_thresholds_are_not_said_to_hold_where_there_are_too_few_people(
+    service: RunningService, tmp_path: Path, album: Path
+) -> None:
+    told = ("--triton", service.grpc, "--model-repository", service.model_repository)
+    done = visavis(service, tmp_path, "splits", album, *told)
+    assert done.returncode == 1
+    assert "too few non-mated pairs" in " ".join(done.stdout.split())

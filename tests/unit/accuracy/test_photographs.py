@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from visavis_accuracy.evaluation import evaluate
+from visavis_accuracy.evaluation import evaluate, found_only
 from visavis_accuracy.files import write_json
 from visavis_accuracy.photographs import (
     CollectionInvalid,
@@ -24,6 +24,7 @@ from visavis_accuracy.photographs import (
 from visavis_accuracy.report import as_json, facts, times_table, write
 from visavis_accuracy.stage_times import StageTime, StageTimes
 from visavis_accuracy.templates import TemplateCache, enrol
+from visavis_accuracy.terminal import read_dropped
 from visavis_client.errors import EngineBusy
 from visavis_client.faces import PictureAnalysis
 from visavis_client.fakes import FakeEngine, fake_analysis, fake_face
@@ -141,6 +142,54 @@ def test_times_stand_in_table_json_and_page_or_it_is_said_why_not(album: Path, t
     page = (tmp_path / "report" / "evaluation.html").read_text()
     assert "no picture was asked of Triton" in page
     assert "Time inside Triton" not in page
+
+
+def test_the_page_tells_who_was_left_out_and_why(album: Path, tmp_path: Path) -> None:
+    photographs = read_directory(album, dropped={"Eve"})
+    enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
+    found = evaluate(photographs, enrolled)
+    about = {"dropped": {"Eve": "shows <Ada>"}, "photographs_per_person": 7}
+    write(found, about, tmp_path / "report")
+    page = (tmp_path / "report" / "evaluation.html").read_text()
+    assert "<tr><td>Eve</td><td>shows &lt;Ada&gt;</td></tr>" in page
+    assert "1 person" in facts(found, about)["left out"]
+    assert facts(found, about)["photographs"] == "5 of 2 people, at most 7 of each"
+    assert as_json(found, about)["dropped"] == about["dropped"]
+    write(found, {"dropped": {}}, tmp_path / "report")
+    assert "Left out" not in (tmp_path / "report" / "evaluation.html").read_text()
+    assert "left out" not in facts(found, {"dropped": {}})
+
+
+def test_a_list_of_people_to_leave_out_is_of_those_who_are_there(
+    album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report lists nobody who was not there to be left out; and a name in vain, perhaps misspelt, is told."""
+    (album / "drop.json").write_text('{"Eve": "blurred", "Eva": "blurred, too"}')
+    assert read_dropped(album / "drop.json", album) == {"Eve": "blurred"}
+    assert "Eva" in capsys.readouterr().out
+    assert read_dropped(None, album) == {}
+    for broken in ("", "[]", "{"):
+        (album / "drop.json").write_text(broken)
+        with pytest.raises(CollectionInvalid, match="JSON object"):
+            read_dropped(album / "drop.json", album)
+
+
+def test_photographs_without_two_people_to_compare_are_refused(album: Path) -> None:
+    """As a sentence: there may be photographs enough, but faces on one person's alone."""
+    photographs = [photograph for photograph in read_directory(album) if photograph.identity != "Bob"]
+    enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
+    with pytest.raises(CollectionInvalid, match="of 4 photographs 3 show a face"):
+        found_only(photographs, enrolled)
+
+
+def test_where_nobody_has_two_photographs_nothing_is_said_about_matches(album: Path, tmp_path: Path) -> None:
+    """A false match rate needs none; a true match rate of zero would be a lie."""
+    photographs = [p for p in read_directory(album) if p.path.name.endswith("_0001.jpg") and p.identity != "Eve"]
+    found = evaluate(photographs, asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None)))
+    assert {row.true_match_rate for row in found.rows} == {None}
+    assert as_json(found, {})["equal_error_rate"] is None
+    assert facts(found, {})["equal error rate"] == "–"
+    write(found, {}, tmp_path / "report")
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

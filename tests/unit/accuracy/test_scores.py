@@ -182,6 +182,15 @@ def test_strangers_see_the_nominal_rate() -> None:
     assert all(0.7 < row.factor < 1.4 for row in rows)
 
 
+def test_too_few_people_for_any_rate_are_refused() -> None:
+    """Instead of a table without rows, which would look as if every threshold held."""
+    for number in (2, 3, 60):
+        with pytest.raises(CalibrationImpossible, match=f"{number} people"):
+            measure_splits(*people(number, 2))
+    rows = measure_splits(*people(200, 2), splits=1)
+    assert {row.nominal for row in rows} == {1e-3}
+
+
 def test_fold_accuracy_tries_the_others_threshold_on_each_fold() -> None:
     pairs = [Pair(0, 1, mated, fold) for fold in range(10) for mated in (True, False)]
     scores = np.array([0.9 if pair.mated else 0.1 for pair in pairs])
