@@ -5,6 +5,9 @@ The template is the one that ArcFace (Deng et al., 2019) and all its descendants
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +29,14 @@ _TARGET = [complex(*point) for point in TEMPLATE - _CENTRE]
 _MIDDLE = complex(*_CENTRE)
 
 
-def similarity(landmarks: npt.ArrayLike) -> Transform:
+def similarity(landmarks: Iterable[Iterable[float]]) -> Transform:
     """The least-squares similarity (rotation, scale, shift; no mirroring) from landmarks (5, 2) to the template.
 
     With points as complex numbers it is ``w = a z + b``, and ``a`` has a closed form: the projection of the centred
     target on the centred source. Landmarks that all fall on one point give a shift at scale 1.
     """
     # Plain numbers: between two graphs nothing of numpy is in the cache, and these are five.
-    points = [complex(x, y) for x, y in np.asarray(landmarks, np.float64).tolist()]
+    points = [complex(*point) for point in landmarks]
     middle = sum(points) / len(points)
     source = [point - middle for point in points]
     spread = sum(abs(point) ** 2 for point in source)
@@ -46,7 +49,7 @@ def similarity(landmarks: npt.ArrayLike) -> Transform:
 
 def scale_of(transform: Transform) -> float:
     """Pixels of the aligned face per picture pixel: below 1 the face is shrunk, above 1 enlarged."""
-    return float(np.hypot(transform[0, 0], transform[1, 0]))
+    return math.hypot(transform[0, 0], transform[1, 0])
 
 
 def align(picture: Pixels, transform: Transform, size: int = SIZE) -> Pixels:
@@ -63,16 +66,25 @@ def align(picture: Pixels, transform: Transform, size: int = SIZE) -> Pixels:
 
 def _shrink(picture: Pixels, matrix: Transform, size: int, factor: int) -> tuple[Pixels, Transform]:
     """The face's surroundings averaged over factor x factor pixels, and the transform from there."""
-    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], np.float64)
-    back = cv2.invertAffineTransform(matrix)
-    places = corners @ back.T
-    limit = np.array([picture.shape[1], picture.shape[0]])
-    low = np.clip(np.floor(places.min(axis=0)).astype(int) - 2 * factor, 0, limit - 1)
-    high = np.clip(np.ceil(places.max(axis=0)).astype(int) + 2 * factor, low + 1, limit)
-    width, height = np.maximum((high - low) // factor, 1)
-    part = picture[low[1] : high[1], low[0] : high[0]]
-    small = cv2.resize(part, (int(width), int(height)), interpolation=cv2.INTER_AREA)
-    # Pixel centres: x = low - 1/2 + ratio (x' + 1/2)
-    ratio = (high - low) / np.array([width, height])
-    grow = np.array([[ratio[0], 0, low[0] + (ratio[0] - 1) / 2], [0, ratio[1], low[1] + (ratio[1] - 1) / 2], [0, 0, 1]])
+    (a, b, c), (d, e, f) = cv2.invertAffineTransform(matrix).tolist()
+    left, right = _span([c, a * size + c, b * size + c, (a + b) * size + c], picture.shape[1], factor)
+    top, bottom = _span([f, d * size + f, e * size + f, (d + e) * size + f], picture.shape[0], factor)
+    width, height = max((right - left) // factor, 1), max((bottom - top) // factor, 1)
+    small = cv2.resize(picture[top:bottom, left:right], (width, height), interpolation=cv2.INTER_AREA)
+    # Pixel centres: x = left - 1/2 + ratio (x' + 1/2)
+    across, down = (right - left) / width, (bottom - top) / height
+    grow = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2], [0, 0, 1]])
     return small, matrix @ grow
+
+
+def _span(places: list[float], limit: int, factor: int) -> tuple[int, int]:
+    """First and one past the last pixel of an axis around some places, inside a picture of ``limit`` pixels.
+
+    A whole multiple of ``factor`` where the picture has the room: whole blocks are averaged several times as fast.
+    """
+    first = min(max(math.floor(min(places)) - 2 * factor, 0), limit - 1)
+    last = min(max(math.ceil(max(places)) + 2 * factor, first + 1), limit)
+    missing = -(last - first) % factor
+    if first >= missing:
+        return first - missing, last
+    return first, last + missing if last + missing <= limit else last

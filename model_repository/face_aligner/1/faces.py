@@ -29,18 +29,20 @@ class Geometry:
     scale_x: float
     scale_y: float
 
+    # Plain numbers: between two graphs nothing of numpy is in the cache, and most pictures have one face.
+
     def boxes(self, rows: Floats) -> Floats:
         """Boxes (n, 4) of the frame as x, y, width, height of the original."""
-        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], np.float32)
-        found: Floats = rows / scale
-        found += np.array([self.left, self.top, 0, 0], np.float32)
-        return found
+        across, down, left, top = self.scale_x, self.scale_y, self.left, self.top
+        found = [(x / across + left, y / down + top, w / across, h / down) for x, y, w, h in rows.tolist()]
+        return np.array(found, np.float32).reshape(-1, 4)
 
     def points(self, rows: Floats) -> Floats:
         """Points (n, 5, 2) of the frame in the original; a point is the middle of a pixel."""
-        scale = np.array([self.scale_x, self.scale_y], np.float32)
-        origin = np.array([self.left, self.top], np.float32)
-        return ((rows + 0.5) / scale - 0.5 + origin).astype(np.float32)
+        across, down = self.scale_x, self.scale_y
+        left, top = self.left - 0.5, self.top - 0.5
+        found = [[((x + 0.5) / across + left, (y + 0.5) / down + top) for x, y in face] for face in rows.tolist()]
+        return np.array(found, np.float32).reshape(-1, 5, 2)
 
     def transform(self, landmarks: Floats, picture: Pixels) -> Transform:
         """The similarity from a picture of any size of the same original to the aligned face."""
@@ -53,9 +55,10 @@ class Geometry:
         return self.picture_width < self.width
 
 
-def largest_first(boxes: Floats) -> npt.NDArray[np.intp]:
+def largest_first(boxes: Floats) -> list[int]:
     """Order of boxes (n, 4) by area."""
-    return np.argsort(-(boxes[:, 2] * boxes[:, 3]), kind="stable")
+    areas = [width * height for _, _, width, height in boxes.tolist()]
+    return sorted(range(len(areas)), key=areas.__getitem__, reverse=True)
 
 
 def cut(
@@ -74,7 +77,7 @@ def cut(
     faces = np.empty((wanted, SIZE, SIZE, 3), np.uint8)
     sharp = np.empty(len(transforms), np.float32)
     for row, transform in enumerate(transforms):
-        size = int(np.clip(SIZE / max(scale_of(transform), 1e-6), SMALLEST_MEASURED, SIZE))
+        size = min(max(int(SIZE / max(scale_of(transform), 1e-6)), SMALLEST_MEASURED), SIZE)
         face = align(picture, transform) if row < wanted or size == SIZE else None
         if row < wanted:
             faces[row] = face

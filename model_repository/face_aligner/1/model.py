@@ -18,12 +18,12 @@ DETECTOR = "face_detector"
 DETECTED = ("boxes", "landmarks", "detection_scores", "face_count")
 
 
-def _decoding():
-    """The decoder's own module, for a face that needs more pixels than the reduced picture has."""
-    path = Path(__file__).parents[2] / "image_decoder" / "1" / "decoding.py"
-    spec = importlib.util.spec_from_file_location("decoding", path)
+def _of_decoder(name):
+    """One of the decoder's own modules: where its pictures lie, and how a file is decoded once more."""
+    path = Path(__file__).parents[2] / "image_decoder" / "1" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["decoding"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -43,7 +43,8 @@ class TritonPythonModel:
         """Read the parameters. One thread: the instances share the cores."""
         cv2.setNumThreads(1)
         self.second_look = read_switch(json.loads(args["model_config"])["parameters"], "second_look")
-        self.decoding = _decoding()
+        self.decoding = _of_decoder("decoding")
+        self.shelves = _of_decoder("shelf").Shelves()
         # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
         self.faults = {
             self.decoding.PictureUnreadable: "picture_unreadable",
@@ -56,17 +57,39 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+        given = Given(request)
         try:
-            if self.second_look and not given["face_count"].any():
-                given |= self._look_again(given, request)
-            tensors = self._align(given)
+            tensors = self._from_shelf(given)
+            if tensors is None:
+                tensors = self._tensors(
+                    given if given["picture"] is not None else given.but(picture=self._again(given))
+                )
         except NotLooked as reason:
             return pb_utils.InferenceResponse(error=reason.error)
         except tuple(self.faults) as fault:
             message = f"{self.faults[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
+
+    def _from_shelf(self, given):
+        """The answer, from the picture where the decoder laid it; None where it does not, or no longer, lie there."""
+        if given["place"] is None or given["picture"] is not None:
+            return None
+        found = self.shelves.look(given["place"].tolist())
+        if found is None:
+            return None
+        place, picture = found
+        untouched = False
+        try:
+            tensors = self._tensors(given.but(picture=picture))
+        finally:
+            untouched = self.shelves.give_back(place)
+        return tensors if untouched else None
+
+    def _tensors(self, given):
+        if self.second_look and not given["face_count"].any():
+            given = given.but(**self._look_again(given))
+        return self._align(given)
 
     def _align(self, given):
         geometry = Geometry(*given["geometry"].tolist())
@@ -87,9 +110,9 @@ class TritonPythonModel:
             "face_count": np.array([count, wanted], np.int32),
         }
 
-    def _look_again(self, given, request):
+    def _look_again(self, given):
         """What a closer look puts in the place of the first one's answer; nothing, where it finds no face either."""
-        if request.is_cancelled():  # four detections that nobody waits for
+        if given.request.is_cancelled():  # four detections that nobody waits for
             raise NotLooked(pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
         header = self.decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
         region = tuple(int(side) for side in given["region"])
@@ -98,7 +121,7 @@ class TritonPythonModel:
             given["picture"],
             lambda picture: self.decoding.crop(picture, header, region),
             lambda factor: self._larger(given, factor) if geometry.reduced else given["picture"],
-            lambda frames: detect(frames, request.timeout()),
+            lambda frames: detect(frames, given.request.timeout()),
         )
         if sight is None:
             return {}
@@ -114,11 +137,37 @@ class TritonPythonModel:
             "face_count": np.array([len(sight.rows.scores)], np.int32),
         }
 
+    def _again(self, given):
+        """The picture that the decoder had, decoded once more."""
+        data = given["image"].reshape(-1)[0]
+        header = self.decoding.read_header(data, sys.maxsize)
+        region = tuple(given["region"].tolist())
+        return self.decoding.decode(data, header, self.decoding.long_side_for(header, region))
+
     def _larger(self, given, factor):
         """The whole picture again, at least ``factor`` times as large as the one at hand."""
         data = given["image"].reshape(-1)[0]
         header = self.decoding.read_header(data, sys.maxsize)  # the decoder has checked the size
         return self.decoding.decode(data, header, max(given["picture"].shape[:2]) * factor)
+
+
+class Given(dict):
+    """A request's tensors by name, read when first asked for: the encoded picture hardly ever is. None: not given."""
+
+    def __init__(self, request):
+        super().__init__()
+        self.request = request
+
+    def __missing__(self, name):
+        tensor = pb_utils.get_input_tensor_by_name(self.request, name)
+        value = self[name] = None if tensor is None else tensor.as_numpy()
+        return value
+
+    def but(self, **changed):
+        """The same request with some tensors replaced."""
+        other = Given(self.request)
+        other.update(self, **changed)
+        return other
 
 
 def at_least_one(rows, shape):

@@ -77,4 +77,4 @@ def sharpness(face: Pixels) -> float:
         total += edges
     if total < 1e-3 * grey.size:
         return 0.0  # a flat picture has no edge to be sharp
-    return float(np.clip((lost / total - _BLURRED) / (_SHARP - _BLURRED), 0.0, 1.0))
+    return min(max((lost / total - _BLURRED) / (_SHARP - _BLURRED), 0.0), 1.0)

@@ -31,6 +31,11 @@ HARMLESS = re.compile(r"Corrupt JPEG data: (\d{1,2}) extraneous bytes before mar
 MOST_SCANS = 100
 #: A scan's marker with a header of one to four components; film behind a photograph holds bare markers by chance.
 SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+#: How many segments of a JPEG are looked at for EXIF, size and scan; a camera writes about ten.
+MOST_SEGMENTS = 256
+EXIF = b"Exif\x00\x00"
+#: The markers of a segment that says a JPEG's size and colours.
+SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: Non-JPEG pictures are decoded whole and may take several times their size on the way.
 WHOLE_SHARE = 2
 EXIF_ORIENTATION = 0x0112
@@ -81,9 +86,10 @@ def read_header(data: bytes, max_pixels: int) -> Header:
             height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         except (ValueError, KeyError) as error:
             raise PictureUnreadable("a JPEG with a broken header") from error
-        if data.count(b"\xff\xda") > MOST_SCANS and len(SCAN.findall(data)) > MOST_SCANS:
+        exif, one_scan = _look_through(data)
+        if not one_scan and len(SCAN.findall(data)) > MOST_SCANS:
             raise PictureUnreadable(f"a JPEG of more than {MOST_SCANS} scans")
-        header = Header(True, width, height, _jpeg_orientation(data), colour not in {"CMYK", "YCCK"})
+        header = Header(True, width, height, _jpeg_orientation(exif), colour not in {"CMYK", "YCCK"})
     else:
         max_pixels //= WHOLE_SHARE
         with _open(data, FORMATS) as picture:
@@ -97,14 +103,16 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     return header
 
 
-def decode(data: bytes, header: Header, long_side: float) -> Pixels:
+def decode(data: bytes, header: Header, long_side: float, room: Pixels | None = None) -> Pixels:
     """uint8 (h, w, 3) RGB, upright; perhaps reduced, its longer side then still ``long_side`` or more.
+
+    ``room``: bytes (n,) that the picture may be decoded into, and lies at the beginning of, where that spares a copy.
 
     Raises:
         PictureUnreadable: broken or truncated.
     """
     if header.is_jpeg and header.direct:
-        pixels = _decode_jpeg(data, header, long_side)
+        pixels = _decode_jpeg(data, header, long_side, room)
     else:
         with _open(data, ("JPEG",) if header.is_jpeg else FORMATS) as picture:
             pixels = _reduced(_rgb(picture), long_side)
@@ -187,22 +195,40 @@ def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _decode_jpeg(data: bytes, header: Header, long_side: float) -> Pixels:
-    wide = header.width >= header.height
-    # libjpeg's eighths between a half and the whole cost more than they save.
-    wanted = int(np.ceil(long_side)) if long_side * 2 <= max(header.width, header.height) else 0
-    limits = {"min_width" if wide else "min_height": wanted, "min_factor": 2} if wanted else {}
+def _decode_jpeg(data: bytes, header: Header, long_side: float, room: Pixels | None) -> Pixels:
+    eighths = eighths_for(header, long_side)
+    options: dict[str, object] = {}
+    if eighths < 8:
+        wide = header.width >= header.height
+        options = {"min_width" if wide else "min_height": int(np.ceil(long_side)), "min_factor": 2}
+    if room is not None and 3 * _scaled(header.width, eighths) * _scaled(header.height, eighths) <= len(room):
+        options["buffer"] = room
     try:
-        return _simplejpeg(data, limits, strict=True)
+        return _simplejpeg(data, options, strict=True)
     except PictureUnreadable as fault:
         if not HARMLESS.search(str(fault)):
             raise
-    return _simplejpeg(data, limits, strict=False)
+    return _simplejpeg(data, options, strict=False)
 
 
-def _simplejpeg(data: bytes, limits: dict[str, int], *, strict: bool) -> Pixels:
+def eighths_for(header: Header, long_side: float) -> int:
+    """In how many eighths of its size a JPEG is decoded so that its longer side is still ``long_side`` or more.
+
+    libjpeg's eighths between a half and the whole cost more than they save.
+    """
+    longest = max(header.width, header.height)
+    if long_side * 2 > longest:
+        return 8
+    return next((eighths for eighths in (1, 2, 3) if _scaled(longest, eighths) >= long_side), 4)
+
+
+def _scaled(side: int, eighths: int) -> int:
+    return -(-side * eighths // 8)
+
+
+def _simplejpeg(data: bytes, options: dict[str, object], *, strict: bool) -> Pixels:
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=strict, **limits)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=strict, **options)
     except (ValueError, KeyError) as error:
         raise PictureUnreadable(f"a broken or truncated JPEG: {error}") from error
     return pixels
@@ -219,15 +245,40 @@ def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
         raise PictureUnreadable(f"a broken header: {error}") from error
 
 
-def _jpeg_orientation(data: bytes) -> int:
-    """From the EXIF segment alone, which stands at the beginning: other segments may be many and large."""
-    at = data.find(b"Exif\x00\x00", 0, 65536)
-    if at < 0:
+def _look_through(data: bytes) -> tuple[bytes, bool]:
+    """The EXIF segment of a JPEG, empty where it has none, and whether its first scan must be its only one.
+
+    From segment to segment up to the first scan: what follows may be megabytes, which a search would have to read.
+    """
+    exif, at = b"", 2
+    colours, progressive = b"", True
+    for _ in range(MOST_SEGMENTS):
+        if data[at : at + 1] != b"\xff" or at + 4 > len(data):
+            break
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            # One that holds all colours is the whole of a picture that is not progressive: libjpeg takes no other.
+            return exif, not progressive and data[at + 4 : at + 5] == colours
+        if marker == 0xFF:  # filling
+            at += 1
+            continue
+        if marker == 0xE1 and not exif and data[at + 4 : at + 10] == EXIF:
+            exif = data[at + 4 : at + 2 + length]
+        if marker in SIZES:
+            colours, progressive = data[at + 9 : at + 10], marker not in {0xC0, 0xC1}
+        at += 2 + length
+    # Something that libjpeg may still make sense of.
+    at = data.find(EXIF, 0, 65536)
+    return data[at : at + 65536] if at >= 0 else b"", False
+
+
+def _jpeg_orientation(segment: bytes) -> int:
+    if not segment:
         return 1
     exif = Image.Exif()
 
     def read() -> Image.Exif:
-        exif.load(data[at : at + 65536])
+        exif.load(segment)
         return exif
 
     return _orientation(read)

@@ -1,4 +1,7 @@
-"""Triton's shell over decoding.py: encoded bytes in; letterbox, picture and geometry out."""
+"""Triton's shell over decoding.py and shelf.py: encoded bytes in; letterbox, geometry and the picture out.
+
+The picture itself is an output for whoever asks for it; the ensemble asks for the place where it lies instead.
+"""
 
 import json
 import sys
@@ -10,6 +13,7 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 import decoding
+import shelf
 
 #: The word that the client knows a fault of the picture by (docs/architecture.md).
 FAULTS = {
@@ -30,6 +34,11 @@ class TritonPythonModel:
         parameters = json.loads(args["model_config"])["parameters"]
         self.max_pixels = int(parameters["max_pixels"]["string_value"])
         self.frames = []
+        try:
+            self.shelf = shelf.Shelf()
+        except OSError as reason:
+            self.shelf = None
+            pb_utils.Logger.log_warn(f"the aligner must decode every picture again: {reason}")
 
     def execute(self, requests):
         """Each request has its own answer; one bad picture harms no other."""
@@ -37,19 +46,31 @@ class TritonPythonModel:
         self.frames += [decoding.new_frame() for _ in range(len(requests) - len(self.frames))]
         return [self._answer(request, frame) for request, frame in zip(requests, self.frames, strict=False)]
 
+    def finalize(self):
+        """Let the shelf go."""
+        if self.shelf:
+            self.shelf.close()
+
     def _answer(self, request, frame):
         image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
         region = pb_utils.get_input_tensor_by_name(request, "region").as_numpy()
+        wanted = request.requested_output_names()
+        slot = self.shelf.free() if self.shelf and "place" in wanted else None
+        tensors = None
         try:
-            tensors = self._decode(image.reshape(-1)[0], tuple(int(side) for side in region), frame)
+            tensors = self._decode(image.reshape(-1)[0], tuple(region.tolist()), frame, slot)
         except tuple(FAULTS) as fault:
             message = f"{FAULTS[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
-        return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
+        finally:
+            if slot is not None and tensors is None:
+                self.shelf.take_back(slot)
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, tensors[name]) for name in wanted])
 
-    def _decode(self, data, region, frame):
+    def _decode(self, data, region, frame, slot):
         header = decoding.read_header(data, self.max_pixels)
-        picture = decoding.decode(data, header, decoding.long_side_for(header, region))
+        room = None if slot is None else self.shelf.room(slot)
+        picture = decoding.decode(data, header, decoding.long_side_for(header, region), room)
         part, left, top = decoding.crop(picture, header, region)
         frame, scale = decoding.letterbox(part, frame)
         width, height = header.upright
@@ -57,4 +78,9 @@ class TritonPythonModel:
         # and frame pixels per original pixel in x and y.
         shrink_x, shrink_y = picture.shape[1] / width, picture.shape[0] / height
         row = (width, height, picture.shape[1], picture.shape[0], left, top, scale * shrink_x, scale * shrink_y)
-        return {"letterbox": frame, "picture": picture, "geometry": np.asarray(row, np.float32)}
+        return {
+            "letterbox": frame,
+            "picture": picture,
+            "place": shelf.NOWHERE if slot is None else self.shelf.lay(picture, slot),
+            "geometry": np.array(row, np.float32),
+        }

@@ -101,6 +101,46 @@ def test_a_large_jpeg_is_reduced_no_further_than_asked(gradient: Image.Image) ->
     assert decode(data, 1300).shape == (1800, 2400, 3)
 
 
+@settings(max_examples=60)
+@given(width=st.integers(1, 700), height=st.integers(1, 700), long_side=st.floats(1, 700))
+def test_a_jpeg_is_decoded_into_the_room_that_its_header_asks_for(width: int, height: int, long_side: float) -> None:
+    data = encode(Image.new("RGB", (width, height), "teal"), "JPEG")
+    header = decoding.read_header(data, MAX_PIXELS)
+    room = np.zeros(width * height * 3, np.uint8)
+    got = decoding.decode(data, header, long_side, room)
+    eighths = decoding.eighths_for(header, long_side)
+    assert got.shape == (-(-height * eighths // 8), -(-width * eighths // 8), 3)
+    assert np.shares_memory(got, room)
+    assert (got == decoding.decode(data, header, long_side)).all()
+
+
+def test_a_room_that_is_too_small_is_left_alone(gradient: Image.Image) -> None:
+    data = encode(gradient, "JPEG")
+    room = np.zeros(100, np.uint8)
+    got = decoding.decode(data, decoding.read_header(data, MAX_PIXELS), 1e9, room)
+    assert (got == decode(data)).all()
+    assert not room.any()
+
+
+def test_a_turn_is_read_wherever_its_segment_stands(gradient: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[decoding.EXIF_ORIENTATION] = 6
+    data = encode(gradient, "JPEG", exif=exif)
+    large = b"\xff\xe2" + (65535).to_bytes(2, "big") + bytes(65533)
+    for changed in (data[:2] + b"\xff\xff" + data[2:], data[:2] + large * 3 + data[2:]):
+        assert decoding.read_header(changed, MAX_PIXELS).orientation == 6
+    plain = encode(gradient, "JPEG")
+    assert decoding.read_header(plain + data, MAX_PIXELS).orientation == 1, "what stands behind a picture is not of it"
+
+
+def test_a_jpeg_of_many_scans_that_is_not_progressive_is_refused_too(gradient: Image.Image) -> None:
+    data = encode(gradient.convert("RGB"), "JPEG")
+    at = data.index(b"\xff\xda")
+    one_colour = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    with pytest.raises(decoding.PictureUnreadable, match="scans"):
+        decoding.read_header(data[:at] + one_colour * 5000, MAX_PIXELS)
+
+
 def test_a_large_png_is_averaged_down_to_what_is_asked(gradient: Image.Image) -> None:
     large = gradient.resize((2400, 1800), Image.Resampling.BICUBIC)
     data = encode(large, "PNG")

@@ -45,8 +45,10 @@ def test_every_step_of_the_ensemble_maps_real_tensors() -> None:
     ensemble = configuration(REPOSITORY / "face_analysis" / "config.pbtxt")
     for step in ensemble.ensemble_scheduling.step:
         model = configuration(REPOSITORY / step.model_name / "config.pbtxt")
-        assert set(step.input_map) == {row.name for row in model.input}
-        assert set(step.output_map) == {row.name for row in model.output}
+        assert set(step.input_map) <= {row.name for row in model.input}
+        assert set(step.input_map) >= {row.name for row in model.input if not row.optional}
+        # The decoder's pictures are for whoever asks for them; the ensemble hands on where they lie.
+        assert {row.name for row in model.output} - set(step.output_map) <= {"picture"}
 
 
 @pytest.mark.parametrize("model", ["face_detector", "face_embedder"])
