@@ -42,6 +42,7 @@ class Evaluation:
     data_digest: str
     seconds: float
     analysed: int
+    concurrency: int
     #: Mean and deviation of the accuracy over the folds of a pairs file; 0 and None without one.
     folds: int = 0
     fold_accuracy: tuple[float, float] | None = None
@@ -98,6 +99,7 @@ def evaluate(
         data_digest=digest(photographs, enrolled.contents),
         seconds=enrolled.seconds,
         analysed=enrolled.analysed,
+        concurrency=enrolled.concurrency,
         folds=len({pair.fold for pair in pairs or ()}),
         fold_accuracy=fold_accuracy(_pair_scores(enrolled, pairs), pairs) if pairs else None,
         stage_times=stage_times,

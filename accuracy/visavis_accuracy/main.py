@@ -32,7 +32,7 @@ from visavis_accuracy.report import facts, terminal_table, times_table, write
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.stage_times import StageClock
-from visavis_accuracy.templates import Enrolled, Subject, TemplateCache, enrol
+from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol
 from visavis_accuracy.terminal import (
     Directory,
     Labels,
@@ -72,6 +72,9 @@ def evaluate_command(
     at_most: Most = 0,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Pictures under way at once; 1 tells what each stage takes undisturbed.")
+    ] = CONCURRENCY,
 ) -> None:
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
     if pairs and (drop or at_most):
@@ -79,7 +82,7 @@ def evaluate_command(
     models, dropped = read_models(model_repository), read_dropped(drop, directory)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, dropped, at_most), None)
     clock = StageClock(triton)
-    enrolled = _enrol(photographs, triton, models, face, no_cache)
+    enrolled = _enrol(photographs, triton, models, face, no_cache, concurrency)
     times = clock.stop(enrolled.answered)
     about = {
         "name": directory.name,
@@ -211,7 +214,12 @@ def _photographs(directory: Path, dropped: Collection[str], at_most: int) -> lis
 
 
 def _enrol(
-    photographs: Sequence[Photograph], triton: str, models: dict[str, Any], subject: Subject, no_cache: bool
+    photographs: Sequence[Photograph],
+    triton: str,
+    models: dict[str, Any],
+    subject: Subject,
+    no_cache: bool,
+    concurrency: int = CONCURRENCY,
 ) -> Enrolled:
     path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
     cache = TemplateCache(path)
@@ -222,7 +230,11 @@ def _enrol(
         engine = TritonEngine(triton, model=model, timeout_s=30)
         task = progress.add_task("photographs", total=len(photographs))
         try:
-            return await enrol(photographs, engine, cache, lambda done: progress.update(task, completed=done), subject)
+
+            def tell(done: int) -> None:
+                progress.update(task, completed=done)
+
+            return await enrol(photographs, engine, cache, tell, subject, concurrency=concurrency)
         finally:
             await engine.close()
 

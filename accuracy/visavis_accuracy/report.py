@@ -44,9 +44,7 @@ svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
 
 def terminal_table(evaluation: Evaluation) -> Table:
     """Rates with intervals."""
-    table = Table(
-        title=f"{evaluation.scores.mated_pairs:,} mated and {evaluation.scores.non_mated_pairs:,} non-mated pairs"
-    )
+    table = Table(title="Rates over all pairs")
     for heading in ("FMR", "threshold", "95 %", "TMR", "95 %"):
         table.add_column(heading, justify="right")
     for row in evaluation.rows:
@@ -71,7 +69,8 @@ def times_note(times: StageTimes) -> str:
     """What the times are of."""
     return (
         f"Means of what Triton executed meanwhile for everybody: {times.pictures:,} pictures, {times.own_pictures:,} "
-        "of them this run's. Compute: an inference's share of its batch's execution; queue: a request's wait before it."
+        "of them this run's. Compute: an inference's share of its batch's execution; queue: a request's wait before "
+        "it. Both grow with the pictures under way at once."
     )
 
 
@@ -87,6 +86,7 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
         "photographs": f"{evaluation.photographs:,} of {evaluation.identities:,} people" + _limit(about),
         "without a face": f"{len(evaluation.without_face)}",
         "unreadable": f"{len(evaluation.unreadable)}",
+        "pairs": f"{evaluation.scores.mated_pairs:,} mated, {evaluation.scores.non_mated_pairs:,} non-mated",
         "equal error rate": "–" if evaluation.equal_error_rate is None else f"{evaluation.equal_error_rate:.4%}",
         "data digest": evaluation.data_digest,
     }
@@ -97,7 +97,9 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
         said[f"{evaluation.folds}-fold accuracy"] = f"{mean:.2%} ± {deviation:.2%}"
     if evaluation.analysed:
         rate = evaluation.analysed / evaluation.seconds
-        said["speed"] = f"{rate:.1f} pictures/s, {1000 / rate:.1f} ms each at the concurrency used"
+        said["speed"] = (
+            f"{rate:.1f} pictures/s, {1000 / rate:.1f} ms each with {evaluation.concurrency} under way at once"
+        )
     if evaluation.stage_times is None:
         why = "Triton gave no statistics of the whole run" if evaluation.analysed else "no picture was asked of Triton"
         said["times"] = f"{why}; times unknown"
@@ -129,6 +131,7 @@ def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
         "unreadable": evaluation.unreadable,
         "data_digest": evaluation.data_digest,
         "analysed": evaluation.analysed,
+        "concurrency": evaluation.concurrency,
         # Null: not known, because Triton was not asked (all templates were cached) or did not tell.
         "stage_times": asdict(evaluation.stage_times) if evaluation.stage_times else None,
         "pictures_per_second": evaluation.analysed / evaluation.seconds if evaluation.analysed else None,

@@ -63,7 +63,7 @@ class StageTime:
     #: What one inference is about.
     unit: str
     inferences: int
-    #: Share of its batch's execution; with several executions at once on a few cores they slow one another down.
+    #: Share of its batch's execution, by the clock: several at once on a few cores slow one another down.
     compute_ms: float
     #: Of a request, before its execution began.
     queue_ms: float

@@ -64,9 +64,10 @@ class Enrolled:
     contents: list[str]
     #: Files that are no readable picture.
     unreadable: list[Path] = field(default_factory=list)
-    #: Photographs analysed now (the rest came from the cache), and the seconds that took.
+    #: Photographs analysed now (the rest came from the cache), the seconds that took, and how many were under way.
     analysed: int = 0
     seconds: float = 0.0
+    concurrency: int = CONCURRENCY
 
     @property
     def answered(self) -> int:
@@ -110,8 +111,10 @@ async def enrol(
     cache: TemplateCache,
     progress: Progress,
     subject: Subject = Subject.CENTRAL,
+    *,
+    concurrency: int = CONCURRENCY,
 ) -> Enrolled:
-    """The subject's template of every photograph.
+    """The subject's template of every photograph, so many pictures under way at once.
 
     Raises:
         EngineError: the engine failed, or stayed away for half a minute.
@@ -143,10 +146,10 @@ async def enrol(
 
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
+        for _ in range(concurrency):
             group.create_task(work())
     vectors, found = _rows(answers)
-    return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started)
+    return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started, concurrency)
 
 
 async def _template(engine: Engine, data: bytes, subject: Subject) -> bytes:

@@ -56,7 +56,8 @@ def test_detection_and_embedding_times_are_told_apart_and_only_where_pictures_we
     service: RunningService, tmp_path: Path, album: Path
 ) -> None:
     """Seven pictures: six faces, and five frames for the picture without one; from the cache there are no times."""
-    found, printed = evaluate(service, tmp_path, album)
+    found, printed = evaluate(service, tmp_path, album, "--concurrency", "1")
+    assert found["concurrency"] == 1
     times = found["stage_times"]
     assert times["pictures"] == times["own_pictures"] == found["analysed"] == 7
     stages = {stage["stage"]: stage for stage in times["stages"]}
