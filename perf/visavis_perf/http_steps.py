@@ -13,7 +13,7 @@ from visavis_perf.contracts import Aliyun, Aws, Contract, FacePp, JdCloud, bodie
 from visavis_perf.load import Load, run
 from visavis_perf.run import Run
 from visavis_perf.samples import Summary, summarise
-from visavis_perf.search import BEST_LOAD_P99_MS, best_of, explore
+from visavis_perf.search import BEST_LOAD_P99_MS, best_of, explore, unfilled
 from visavis_perf.service import Service
 
 #: While a service fills, at the beginning of a load, neither its answers nor its latencies are its usual ones.
@@ -21,6 +21,8 @@ SETTLE_SHARE = 0.2
 _WARM_UP_SHARE, _WARM_UP_SECONDS = 0.2, 2.0
 #: Where the best load of the search does not serve when it is repeated, less is offered, at most so often.
 _LESS, _STEPS_DOWN = 0.93, 2
+#: Where it leaves room, more is offered, at most so often.
+_MORE, _STEPS_UP = 1.07, 4
 
 
 def contracts(service: Service) -> dict[str, Contract]:
@@ -76,9 +78,13 @@ def curve_step(
 def _at_best(
     bench: Run, service: Service, load: Load, pictures: str, share: float, repeats: int | None
 ) -> dict[str, Any]:
-    """The repeats, with less offered where the best load of the search does not serve all the time."""
+    """The repeats, with less offered where the best load of the search does not serve all the time.
+
+    And with more before that, where it leaves the service room: one disturbed rate was enough to end the search there.
+    """
     per_request = load.contract.pictures_per_request
     seconds = bench.plan.http_seconds
+    share = _filling(bench, load, pictures, share)
     for steps_down in range(_STEPS_DOWN + 1):
         offered = share * _LESS**steps_down
         before = Reading.of(service)
@@ -97,6 +103,24 @@ def _at_best(
             break
     good = sum(one.result.good for one in found.runs)
     return {"best": best, **account(before, after, good * per_request)}
+
+
+def _filling(bench: Run, load: Load, pictures: str, share: float) -> float:
+    """A share of the limit that fills the service, from one that may not."""
+    seconds = bench.plan.search_seconds
+    for _ in range(_STEPS_UP):
+        found = bench.beside_limit(
+            pictures,
+            partial(_offer_share, load, seconds, share),
+            lambda summary: summary.goodput,
+            run_s=seconds,
+            wanted=1,
+            pictures_per_request=load.contract.pictures_per_request,
+        )
+        if not all(unfilled(one.result) for one in found.runs) or not bench.pace.allows(seconds):
+            break
+        share *= _MORE
+    return share
 
 
 def _offer_share(load: Load, seconds: float, share: float, limit: float) -> Summary:

@@ -58,7 +58,8 @@ class Costs:
     def curve(self, points: int, finer: int, repeats: int | None = None) -> float:
         """Search and repeats of one contract."""
         search = (points + finer) * (self.plan.search_seconds + _TAIL_S)
-        return _PREPARE_S + self.burst + search + self.bracketed(self.http_repeat, repeats)
+        filling = self.bracketed(self.plan.search_seconds + _TAIL_S, 1)
+        return _PREPARE_S + self.burst + search + filling + self.bracketed(self.http_repeat, repeats)
 
     def scenario(self, scenario: Scenario) -> float:
         """A sweep, and repeats where it is judged."""

@@ -12,6 +12,8 @@ BEST_LOAD_P99_MS = 1000.0
 _SEARCH_P99_MS = 0.85 * BEST_LOAD_P99_MS
 #: Where even the highest rate was the best, the next one is so much higher; where none served, the lowest is lowered.
 _HIGHER, _LOWER = 1.15, 0.6
+#: A load that is answered to this share, with its slowest hundredth below that of the bound, fills nobody.
+_UNFILLED_SHARE, _UNFILLED_P99_SHARE = 0.97, 0.4
 Offer = Callable[[float], Summary]
 
 
@@ -27,6 +29,14 @@ def best_of(curve: Sequence[Summary]) -> Summary | None:
         if serves(summary, p99_ms=_SEARCH_P99_MS) and (best is None or summary.goodput > best.goodput):
             best = summary
     return best
+
+
+def unfilled(summary: Summary) -> bool:
+    """Whether a service had room left: every request was answered well, and hardly one of them waited."""
+    return (
+        serves(summary, p99_ms=_UNFILLED_P99_SHARE * BEST_LOAD_P99_MS)
+        and summary.goodput >= _UNFILLED_SHARE * summary.rate
+    )
 
 
 def next_rate(curve: Sequence[Summary]) -> float:

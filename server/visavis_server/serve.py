@@ -36,6 +36,9 @@ from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_de
 #: Within the data directory.
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
+_IN_FLIGHT = "VISAVIS_MAX_IN_FLIGHT"
+#: A core takes about 35 ms for a picture. More of them would only wait; fewer, and a gap between two arrivals idles it.
+_IN_FLIGHT_A_CORE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
         "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(options.data_dir).resolve()),
+        **in_flight(options),
         # A worker multiplies small matrices: threads that spin while they wait for more would take the models' cores.
         "OPENBLAS_NUM_THREADS": "1",
     }
@@ -149,6 +153,16 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         models=models_digest(options.model_repository),
         state_files=tuple(filter(None, (options.data_dir / STATE_FILE, options.ready_file))),
     )
+
+
+def in_flight(options: ServeOptions, cores: int = os.cpu_count() or 1) -> dict[str, str]:
+    """How many pictures a worker lets in, unless that is set: what this machine's cores finish in a third of a second.
+
+    Nothing where Triton runs on another machine, whose cores and cards are not known here.
+    """
+    if options.triton or _IN_FLIGHT in os.environ:
+        return {}
+    return {_IN_FLIGHT: str(max(_IN_FLIGHT_A_CORE, _IN_FLIGHT_A_CORE * cores // options.workers))}
 
 
 def _key_file(options: ServeOptions) -> Path:

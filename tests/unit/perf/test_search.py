@@ -7,7 +7,7 @@ import pytest
 from visavis_perf.contracts import BUSY, OK
 from visavis_perf.plan import FULL_CURVE, SHORT_CURVE
 from visavis_perf.samples import Summary
-from visavis_perf.search import best_of, explore, next_rate, serves
+from visavis_perf.search import best_of, explore, next_rate, serves, unfilled
 
 
 def _summary(rate: float, goodput: float, p99_ms: float | None = 100.0, **kinds: int) -> Summary:
@@ -84,3 +84,11 @@ def test_where_nothing_serves_less_is_offered() -> None:
     """A machine far slower than its limit promised is searched from below."""
     assert next_rate([_summary(50, 20, 4000.0), _summary(65, 20, 5000.0)]) == pytest.approx(30)
     assert next_rate([_summary(50, 50), _summary(65, 65)]) > 65
+
+
+@pytest.mark.parametrize(
+    ("goodput", "p99_ms", "wrong", "room"),
+    [(50, 100, 0, True), (49, 100, 0, True), (45, 100, 0, False), (50, 700, 0, False), (50, 100, 1, False)],
+)
+def test_a_load_that_nobody_waits_in_leaves_room(goodput: float, p99_ms: float, wrong: int, room: bool) -> None:
+    assert unfilled(_summary(50, goodput, p99_ms, ok=9, fault=wrong)) is room

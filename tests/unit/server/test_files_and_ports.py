@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from visavis_server.errors import PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
 from visavis_server.ports import candidates, free_loopback_ports
-from visavis_server.serve import listen, local_url
+from visavis_server.serve import ServeOptions, in_flight, listen, local_url
 from visavis_server.state import ServingState, TritonState
-from visavis_server.triton import check_shared_memory
+from visavis_server.triton import Device, check_shared_memory
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -97,6 +98,28 @@ def test_a_service_removes_its_own_state_file_and_no_other(tmp_path: Path) -> No
 
 def test_the_models_keep_most_of_the_cores() -> None:
     assert [default_workers(cores) for cores in (1, 2, 8, 64)] == [1, 1, 2, 8]
+
+
+@pytest.mark.parametrize(("cores", "workers", "pictures"), [(1, 1, 8), (2, 1, 16), (16, 4, 32), (64, 8, 64), (2, 4, 8)])
+def test_the_cores_share_what_is_let_in(
+    cores: int, workers: int, pictures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISAVIS_MAX_IN_FLIGHT", raising=False)
+    options = ServeOptions(
+        host="127.0.0.1",
+        port=0,
+        workers=workers,
+        credentials=None,
+        model_repository=Path(),
+        data_dir=Path(),
+        triton=None,
+        device=Device.CPU,
+        ready_file=None,
+    )
+    assert in_flight(options, cores) == {"VISAVIS_MAX_IN_FLIGHT": str(pictures)}
+    assert in_flight(replace(options, triton="elsewhere:8001"), cores) == {}, "whose cores are not known here"
+    monkeypatch.setenv("VISAVIS_MAX_IN_FLIGHT", "5")
+    assert in_flight(options, cores) == {}, "what is set stays"
 
 
 def test_too_little_shared_memory_is_told_with_its_remedy() -> None:
