@@ -80,10 +80,10 @@ class Recall:
         return (row for row in self.rows if row.case.kind is kind)
 
     @cached_property
-    def close_ups_found(self) -> float:
-        """The share over all close-ups."""
+    def close_ups_found(self) -> float | None:
+        """The share over all close-ups; None where there are none."""
         found = [one for row in self.of(Kind.CLOSE_UP) for one in row.ours]
-        return sum(found) / max(len(found), 1)
+        return sum(found) / len(found) if found else None
 
     @cached_property
     def shortfalls(self) -> tuple[Row, ...]:
@@ -103,7 +103,7 @@ class Recall:
             f"at {row.best_size} px (p = {row.p_value:.1g})"
             for row in self.shortfalls
         ]
-        if self.close_ups_found < CLOSE_UPS_FOUND:
+        if self.close_ups_found is not None and self.close_ups_found < CLOSE_UPS_FOUND:
             said.append(f"close-ups: {self.close_ups_found:.2%} found, not {CLOSE_UPS_FOUND:.0%}")
         return said
 
@@ -141,7 +141,7 @@ async def measure_recall(
     seed: int = 0,
     cases: Sequence[Case] = CASES,
 ) -> Recall:
-    """Every case of every photograph; ``progress`` is told how many photographs are done.
+    """So many of all cases for every photograph; ``progress`` is told how many photographs are done.
 
     Raises:
         EngineError: the engine failed, or stayed away for half a minute.
@@ -161,7 +161,8 @@ async def measure_recall(
                 if face is None:
                     without_face.append(path.name)
                 else:
-                    draws = [np.random.default_rng([seed, place, number]) for number in range(len(cases))]
+                    # A scene is the same whichever others are asked for.
+                    draws = [np.random.default_rng([seed, place, CASES.index(case)]) for case in cases]
                     answers[place] = await _look(photograph, face.box, cases, draws, engine, reference)
             except (PictureError, OSError):
                 unreadable.append(path.name)

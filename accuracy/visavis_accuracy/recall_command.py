@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.progress import Progress
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, read_directory, sample
 from visavis_accuracy.recall import Recall, ReferenceDetector, measure_recall
 from visavis_accuracy.recall_report import recall_tables, write_recall
+from visavis_accuracy.scenes import CASES, Case, Kind
 from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
 from visavis_client.faces import ModelIdentity
 from visavis_client.triton import TritonEngine
@@ -22,6 +24,16 @@ from visavis_client.triton import TritonEngine
 REFERENCE_SIZES = [320, 640, 960, 1280]
 #: What FaceDetectorYN comes with.
 OPENCV_THRESHOLD = 0.9
+
+
+class Only(StrEnum):
+    """The kinds of scenes, as they are asked for."""
+
+    SIZE = "size"
+    CLOSE_UP = "close-up"
+    ROTATION = "rotation"
+    EXIF = "exif"
+    EXPOSURE = "exposure"
 
 
 def recall_command(
@@ -35,6 +47,9 @@ def recall_command(
     reference_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Detection score; default: that of the loaded YuNet, or 0.9.")
     ] = None,
+    only: Annotated[
+        list[Only] | None, typer.Option(help="Scenes of this kind alone; may be given several times.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
 ) -> None:
     """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
@@ -42,7 +57,9 @@ def recall_command(
     threshold = _detection_threshold(models) if reference_threshold is None else reference_threshold
     reference = _reference(reference_model, reference_size, threshold)
     photographs = sample(read_directory(directory), limit, seed=seed)
-    recall = _measure(photographs, triton, ModelIdentity(models["identity"]), reference, seed)
+    chosen = {Kind[each.name] for each in only or Only}
+    cases = [case for case in CASES if case.kind in chosen]
+    recall = _measure(photographs, triton, ModelIdentity(models["identity"]), reference, seed, cases)
     if not recall.photographs:
         raise CollectionInvalid(f"no face was found in any photograph of {directory}")
     about = {"data": directory.name, "seed": seed, "reference_threshold": threshold, "models": models}
@@ -66,15 +83,22 @@ def _reference(model: Path, sizes: Sequence[int], threshold: float) -> Reference
 
 
 def _measure(
-    photographs: Sequence[Photograph], triton: str, model: ModelIdentity, reference: ReferenceDetector, seed: int
+    photographs: Sequence[Photograph],
+    triton: str,
+    model: ModelIdentity,
+    reference: ReferenceDetector,
+    seed: int,
+    cases: Sequence[Case],
 ) -> Recall:
     async def run(progress: Progress) -> Recall:
         engine = TritonEngine(triton, model=model, timeout_s=30)
         task = progress.add_task("photographs", total=len(photographs))
         try:
-            return await measure_recall(
-                photographs, engine, reference, lambda done: progress.update(task, completed=done), seed=seed
-            )
+
+            def tell(done: int) -> None:
+                progress.update(task, completed=done)
+
+            return await measure_recall(photographs, engine, reference, tell, seed=seed, cases=cases)
         finally:
             await engine.close()
 

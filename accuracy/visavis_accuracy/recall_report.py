@@ -30,7 +30,7 @@ def recall_tables(recall: Recall) -> Iterator[Table]:
 
     ``at``: the scale at which the reference finds most; ``p``: how likely a shortfall against it is mere chance.
     """
-    for kind in Kind:
+    for kind in (kind for kind in Kind if any(recall.of(kind))):
         table = Table(title=str(kind), box=None, title_justify="left", title_style="bold", padding=(0, 2, 0, 0))
         for heading in ("", "found", "share (95 %)", "OpenCV", "share (95 %)", "at", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -75,10 +75,11 @@ def _figures(found: Sequence[bool]) -> dict[str, Any]:
 
 
 def recall_figure(recall: Recall) -> Figure:
-    """One panel per kind: ours and the reference at its best scale with intervals, its other scales as thin lines."""
+    """A panel for each measured kind: both with intervals, the reference's other scales as thin lines."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     for kind, axes in zip(DRAWN, figure.subplots(2, 2).flat, strict=True):
         rows = list(recall.of(kind))
+        axes.set_visible(bool(rows))
         for style, size in zip(itertools.cycle(STYLES), rows[0].theirs if rows else ()):
             shares = [sum(row.theirs[size]) / len(row.ours) for row in rows]
             axes.plot(_places(rows), shares, style, color=LINE, linewidth=0.8, label=f"OpenCV at {size} px")
@@ -90,7 +91,8 @@ def recall_figure(recall: Recall) -> Figure:
         axes.set_xticks(_places(rows), [f"{place:g}" for place in _places(rows)], fontsize=8)
         axes.minorticks_off()
         axes.grid(visible=True, color="#e5e7eb")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
+    labelled = next((axes for axes in figure.axes if axes.get_visible()), figure.axes[0])
+    figure.legend(*labelled.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
     return figure
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, sample
 from visavis_accuracy.proportions import p_value_of_shortfall, wilson
 from visavis_accuracy.recall import Recall, Row, covers, measure_recall
-from visavis_accuracy.recall_report import recall_document, recall_tables, write_recall
+from visavis_accuracy.recall_report import recall_document, recall_figure, recall_tables, write_recall
 from visavis_accuracy.reference import OpenCvDetector
 from visavis_accuracy.scenes import CASES, Case, Kind, Scene, make_scene
 from visavis_client.errors import PictureUnreadable
@@ -153,9 +153,9 @@ def measure(album: list[Photograph], cases: Sequence[Case], found: float) -> tup
     """The engine finds the faces of that share of the scenes; the reference finds all of them at 640 px."""
     photographs = {photograph.path.read_bytes(): as_face(FACE) for photograph in album[:3]}
     scenes = [
-        make_scene(Image.open(album[place].path), FACE, case, np.random.default_rng([7, place, number]))
+        make_scene(Image.open(album[place].path), FACE, case, np.random.default_rng([7, place, CASES.index(case)]))
         for place in range(3)
-        for number, case in enumerate(cases)
+        for case in cases
     ]
     known: dict[bytes, Face | None] = {album[3].path.read_bytes(): None, **photographs}
     known |= {each.image: as_face(each.face) if n < found * len(scenes) else None for n, each in enumerate(scenes)}
@@ -200,6 +200,17 @@ def test_a_report_is_tables_json_and_a_plot(tmp_path: Path) -> None:
     sink = io.StringIO()
     Console(file=sink, width=80).print(*recall_tables(recall))
     assert sink.getvalue().count("90.0% (82.6–94.5)") == len(CASES)
+
+
+def test_kinds_of_scenes_that_were_not_asked_for_are_not_shown_and_not_complained_about(tmp_path: Path) -> None:
+    """Sizes alone, say: no close-up was missed."""
+    recall = Recall(tuple(row(case, 100, 100) for case in CASES if case.kind is Kind.SIZE), (), ())
+    assert recall.close_ups_found is None
+    assert recall.complaints == []
+    assert [table.title for table in recall_tables(recall)] == [str(Kind.SIZE)]
+    figures = json.loads(write_recall(recall, {}, tmp_path / "recall")[0].read_text())
+    assert figures["close_ups_found"] is None
+    assert [axes.get_visible() for axes in recall_figure(recall).axes] == [True, False, False, False]
 
 
 def test_a_sample_is_the_same_for_the_same_seed() -> None:
