@@ -101,7 +101,8 @@ def numbered(photographs: Iterable[Photograph]) -> dict[str, list[int]]:
     for photograph in photographs:
         folder, name = photograph.path.parent, photograph.identity
         match = re.fullmatch(re.escape(name) + r"_(\d{4,})", photograph.path.stem)
-        if match and "\t" not in name and _find(folder.parent, name, int(match[1])) == photograph.path:
+        survives = name.strip() == name and "\t" not in name  # a line of words between tabs
+        if match and survives and _find(folder.parent, name, int(match[1])) == photograph.path:
             found.setdefault(name, []).append(int(match[1]))
     return {name: sorted(numbers) for name, numbers in found.items()}
 

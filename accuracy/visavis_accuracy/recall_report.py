@@ -76,11 +76,13 @@ def _figures(found: Sequence[bool]) -> dict[str, Any]:
 
 def recall_figure(recall: Recall) -> Figure:
     """A panel for each measured kind: both with intervals, the reference's other scales as thin lines."""
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    for kind, axes in zip(DRAWN, figure.subplots(2, 2).flat, strict=True):
+    drawn = [kind for kind in DRAWN if any(recall.of(kind))]
+    height, width = (len(drawn) + 1) // 2, min(len(drawn), 2)
+    figure = Figure(figsize=(10, 3.5 * max(height, 1)), layout="constrained")
+    for place, kind in enumerate(drawn, start=1):
         rows = list(recall.of(kind))
-        axes.set_visible(bool(rows))
-        for style, size in zip(itertools.cycle(STYLES), rows[0].theirs if rows else ()):
+        axes = figure.add_subplot(height, width, place)
+        for style, size in zip(itertools.cycle(STYLES), rows[0].theirs):
             shares = [sum(row.theirs[size]) / len(row.ours) for row in rows]
             axes.plot(_places(rows), shares, style, color=LINE, linewidth=0.8, label=f"OpenCV at {size} px")
         _draw(axes, rows, [row.theirs[row.best_size] for row in rows], NON_MATED, "OpenCV at its best scale")
@@ -91,8 +93,9 @@ def recall_figure(recall: Recall) -> Figure:
         axes.set_xticks(_places(rows), [f"{place:g}" for place in _places(rows)], fontsize=8)
         axes.minorticks_off()
         axes.grid(visible=True, color="#e5e7eb")
-    labelled = next((axes for axes in figure.axes if axes.get_visible()), figure.axes[0])
-    figure.legend(*labelled.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
+    if figure.axes:
+        labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*labels, frameon=False, ncols=3, loc="outside lower center")
     return figure
 
 

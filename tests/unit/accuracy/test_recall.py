@@ -18,6 +18,7 @@ from rich.console import Console
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, sample
 from visavis_accuracy.proportions import p_value_of_shortfall, wilson
 from visavis_accuracy.recall import Recall, Row, covers, measure_recall
+from visavis_accuracy.recall_command import Only
 from visavis_accuracy.recall_report import recall_document, recall_figure, recall_tables, write_recall
 from visavis_accuracy.reference import OpenCvDetector
 from visavis_accuracy.scenes import CASES, Case, Kind, Scene, make_scene
@@ -210,7 +211,13 @@ def test_kinds_of_scenes_that_were_not_asked_for_are_not_shown_and_not_complaine
     assert [table.title for table in recall_tables(recall)] == [str(Kind.SIZE)]
     figures = json.loads(write_recall(recall, {}, tmp_path / "recall")[0].read_text())
     assert figures["close_ups_found"] is None
-    assert [axes.get_visible() for axes in recall_figure(recall).axes] == [True, False, False, False]
+    assert [axes.get_xlabel() for axes in recall_figure(recall).axes] == [str(Kind.SIZE)]
+    turned = Recall(tuple(row(case, 100, 100) for case in CASES if case.kind is Kind.EXIF), (), ())
+    assert recall_figure(turned).axes == []
+
+
+def test_every_kind_of_scene_can_be_asked_for_alone() -> None:
+    assert [each.name for each in Only] == [kind.name for kind in Kind]
 
 
 def test_a_sample_is_the_same_for_the_same_seed() -> None:
