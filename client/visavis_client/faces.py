@@ -74,8 +74,7 @@ class Landmarks:
     @classmethod
     def from_rows(cls, rows: npt.NDArray[np.float32]) -> Landmarks:
         """Read float32 (5, 2), in the order of the fields."""
-        points = [(float(x), float(y)) for x, y in rows]
-        return cls(*points)
+        return cls(*map(tuple, rows.tolist()))
 
     def rows(self) -> npt.NDArray[np.float32]:
         """float32 (5, 2), in the order of the fields."""
@@ -119,10 +118,10 @@ class Template:
     def from_embedding(cls, embedding: Vector, model: ModelIdentity) -> Template:
         """Normalise a raw embedding, float32 (d,)."""
         raw = np.asarray(embedding, np.float32)
-        norm = float(np.linalg.norm(raw))
+        norm = math.sqrt(np.dot(raw, raw))
         if not math.isfinite(norm) or norm <= 0:
             raise ValueError("an embedding without length or with a number that is none")
-        return cls((raw / np.float32(norm)).astype(np.float32), model, norm)
+        return cls(raw / np.float32(norm), model, norm)
 
     def embedding(self) -> Vector:
         """The raw embedding again, float32 (d,)."""

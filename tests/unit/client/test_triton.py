@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import numpy as np
 import pytest
-from tritonclient.utils import InferenceServerException
+from grpc import StatusCode
+from tritonclient.grpc.service_pb2 import ModelInferResponse
 
 from visavis_client import errors
-from visavis_client.faces import BoundingBox, ModelIdentity
-from visavis_client.triton import TritonEngine, _inputs, _translate
+from visavis_client.faces import BoundingBox, ImageSize, Landmarks, ModelIdentity, Pose
+from visavis_client.triton import TritonEngine, _analysis, _request, _translate
 
 MODEL = ModelIdentity("test-1")
 
@@ -34,14 +36,86 @@ MODEL = ModelIdentity("test-1")
     ],
 )
 def test_every_answer_has_its_leaf(text: str, status: str, leaf: type[errors.VisavisError]) -> None:
-    found = _translate(InferenceServerException(text, f"StatusCode.{status}"))
-    assert type(found) is leaf
+    assert type(_translate(StatusCode[status], text)) is leaf
 
 
-def test_a_region_is_rounded_to_pixels() -> None:
-    region = _inputs(b"x", 1, BoundingBox(1.4, 2.6, 10, 20))[2]
-    assert region.shape() == [4]
-    assert region._get_content() == b"\x01\0\0\0\x03\0\0\0\x0a\0\0\0\x14\0\0\0"
+def test_a_request_holds_the_picture_as_it_came_and_a_region_rounded_to_pixels() -> None:
+    request = _request(b"picture", 3, BoundingBox(1.4, 2.6, 10, 20), timeout_s=0.5)
+    image, max_faces, region = request.raw_input_contents
+    assert image == b"\x07\0\0\0picture"
+    assert max_faces == b"\x03\0\0\0"
+    assert region == b"\x01\0\0\0\x03\0\0\0\x0a\0\0\0\x14\0\0\0"
+    assert request.parameters["timeout"].int64_param == 500_000
+
+
+def test_requests_share_nothing_of_their_contents() -> None:
+    first, second = (_request(picture, 1, None, timeout_s=1) for picture in (b"a", b"bc"))
+    assert [len(request.raw_input_contents) for request in (first, second)] == [3, 3]
+    assert first.raw_input_contents[0][4:] == b"a"
+    assert second.raw_input_contents[2] == bytes(16)
+
+
+def answer(**changed: np.ndarray) -> ModelInferResponse:
+    """Of a picture with two faces, of which the first was embedded; in another order than asked for."""
+    tensors = {
+        "face_count": np.array([2, 1], np.int32),
+        "image_size": np.array([640, 480], np.int32),
+        "embeddings": np.array([[3, 4]], np.float32),
+        "boxes": np.array([[1, 2, 30, 40], [5, 6, 7, 8]], np.float32),
+        "landmarks": np.arange(20, dtype=np.float32).reshape(2, 5, 2),
+        "detection_scores": np.array([0.75, 0.5], np.float32),
+        "pose": np.array([[1, 2, 3], [4, 5, 6]], np.float32),
+        "sharpness": np.array([0.25, 0.125], np.float32),
+    } | changed
+    return ModelInferResponse(
+        outputs=[{"name": name, "shape": rows.shape} for name, rows in tensors.items()],
+        raw_output_contents=[rows.tobytes() for rows in tensors.values()],
+    )
+
+
+def test_an_answer_becomes_its_faces_with_a_template_where_one_was_made() -> None:
+    analysis = _analysis(answer(), MODEL)
+    assert analysis.image_size == ImageSize(640, 480)
+    first, second = analysis.faces
+    assert first.box == BoundingBox(1.0, 2.0, 30.0, 40.0)
+    assert second.landmarks == Landmarks((10.0, 11.0), (12.0, 13.0), (14.0, 15.0), (16.0, 17.0), (18.0, 19.0))
+    assert second.pose == Pose(4.0, 5.0, 6.0)
+    assert (second.detection_score, second.sharpness) == (0.5, 0.125)
+    assert first.template is not None
+    assert first.template.embedding().tolist() == pytest.approx([3, 4])
+    assert first.template.model == MODEL
+    assert second.template is None
+
+
+def test_rows_past_the_count_are_no_faces() -> None:
+    assert _analysis(answer(face_count=np.array([0, 0], np.int32)), MODEL).faces == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"face_count": np.array([3, 1], np.int32)},
+        {"face_count": np.array([2, 2], np.int32)},
+        {"face_count": np.array([2], np.int32)},
+        {"boxes": np.zeros((2, 5), np.float32)},
+        {"sharpness": np.zeros(1, np.float32)},
+        {"embeddings": np.zeros((1, 2), np.float32)},
+        {"image_size": np.array([0, 480], np.int32)},
+        {"another": np.zeros(1, np.float32)},
+    ],
+)
+def test_an_answer_of_another_shape_is_the_engines_fault(changed: dict[str, np.ndarray]) -> None:
+    with pytest.raises(errors.EngineFault, match="unexpected shape"):
+        _analysis(answer(**changed), MODEL)
+
+
+@pytest.mark.parametrize("outputs", [0, 7])
+def test_an_answer_with_too_little_in_it_is_the_engines_fault(outputs: int) -> None:
+    cut = answer()
+    del cut.outputs[outputs:]
+    del cut.raw_output_contents[outputs:]
+    with pytest.raises(errors.EngineFault):
+        _analysis(cut, MODEL)
 
 
 def free_port() -> int:
