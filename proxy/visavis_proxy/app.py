@@ -17,6 +17,7 @@ from visavis_proxy.contracts.aws import route as aws
 from visavis_proxy.contracts.facepp import route as facepp
 from visavis_proxy.contracts.jdcloud import route as jdcloud
 from visavis_proxy.credentials import Contract, Credentials, CredentialsInvalid
+from visavis_proxy.doors import Door, Doors, doors_of
 from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.gate import Gate
@@ -53,10 +54,14 @@ def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = RO
     )
     app.include_router(health.router(services.engine, metrics))
     contracts: dict[Callable[..., Any], str] = {}
+    doors: dict[str, Door] = {}
     for contract, make_router in rooms:
         room = make_router(services)
         contracts |= {route.endpoint: contract.value for route in room.routes if hasattr(route, "endpoint")}
+        doors |= doors_of(room)
         app.include_router(room)
+    # The one added last is the outermost.
+    app.add_middleware(Doors, doors=doors)
     app.add_middleware(Observation, metrics=metrics, contracts=contracts)
     return app
 

@@ -19,7 +19,8 @@ async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Se
     one, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
     try:
         return await one, await other
-    finally:
+    except BaseException:
         one.cancel()
         other.cancel()
         await asyncio.gather(one, other, return_exceptions=True)
+        raise

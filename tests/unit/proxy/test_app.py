@@ -21,6 +21,7 @@ from visavis_client.fakes import FAKE_MODEL, FakeEngine, fake_analysis, fake_fac
 from visavis_proxy.app import app_from_environment, build_services, create_app
 from visavis_proxy.bodies import UNREAD
 from visavis_proxy.credentials import Contract
+from visavis_proxy.doors import Doors
 from visavis_proxy.models import ModelsInvalid, read_identity
 from visavis_proxy.observation import note
 from visavis_proxy.services import Services
@@ -274,3 +275,31 @@ def test_what_a_worker_cannot_start_with_is_one_sentence(
     spoil(environment, monkeypatch)
     with pytest.raises(SystemExit, match=sentence):
         app_from_environment()
+
+
+def test_a_rooms_operation_is_called_without_a_search_and_gives_what_the_search_gives() -> None:
+    """A door is the operation itself: nothing of the router's way to it changes its answer."""
+
+    searched: list[bool] = []
+
+    async def room(request: Request) -> Response:
+        searched.append("router" in request.scope)
+        return Response(await request.body(), 201, {"x-room": "its own"})
+
+    app = app_of(room)
+    (through,) = [each for each in app.user_middleware if each.cls is Doors]
+    assert through.kwargs["doors"] == {"/room": room}
+    answers = [ask(app, "POST", "/room", content=b"asked")]
+    through.kwargs["doors"].clear()
+    answers.append(ask(app, "POST", "/room", content=b"asked"))
+    assert searched == [False, True]
+    assert {(one.status_code, one.text, one.headers["x-room"]) for one in answers} == {(201, "asked", "its own")}
+    assert answers[0].headers == answers[1].headers
+    assert ask(app, "GET", "/room").status_code == 405
+
+
+def test_every_operation_of_every_room_has_a_door() -> None:
+    app = create_app(make_services(FakeEngine({})))
+    (through,) = [each for each in app.user_middleware if each.cls is Doors]
+    described = {path for path, methods in app.openapi()["paths"].items() if "post" in methods}
+    assert set(through.kwargs["doors"]) == described
