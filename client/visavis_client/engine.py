@@ -10,6 +10,12 @@ from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
 MAX_FACES = 32
 
 
+def check_max_faces(max_faces: int) -> None:
+    """Raises ValueError for a number of faces that can never be embedded."""
+    if not 0 <= max_faces <= MAX_FACES:
+        raise ValueError(f"between 0 and {MAX_FACES} faces can be embedded, not {max_faces}")
+
+
 class Engine(Protocol):
     """Analyses pictures: decode, detect, align, embed."""
 

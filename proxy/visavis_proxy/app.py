@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 
+from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPointsInvalid
-from visavis_client.triton import TritonEngine
 from visavis_proxy import health
 from visavis_proxy.contracts.aliyun import route as aliyun
 from visavis_proxy.contracts.aws import route as aws
@@ -91,7 +91,7 @@ def build_services(settings: Settings) -> Services:
     state = open_store(settings)
     return Services(
         settings=settings,
-        engine=TritonEngine(settings.triton, model=model, timeout_s=settings.engine_timeout_s),
+        engine=open_engine(settings.triton, model=model, timeout_s=settings.engine_timeout_s),
         credentials=credentials,
         operating_points=points,
         state=state,

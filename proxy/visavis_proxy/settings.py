@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     #: The service's own address; what is safe by default depends on whether it is a loopback one.
     host: str = "127.0.0.1"
     port: int = 8080
-    #: Triton's gRPC address, ``host:port``.
+    #: Triton's address: of gRPC, ``host:port``, or of HTTP, ``http://host:port``, which costs a worker half as much.
     triton: str = "127.0.0.1:8001"
     #: Holds models.json (which models are loaded) and operating_points.json (their thresholds).
     model_repository: Path = Path("model_repository")

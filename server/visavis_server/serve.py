@@ -134,7 +134,8 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
     environment = dict(os.environ) | {
         "VISAVIS_HOST": options.host,
         "VISAVIS_PORT": str(port),
-        "VISAVIS_TRITON": triton,
+        # Dearer for a worker by gRPC: docs/architecture.md.
+        "VISAVIS_TRITON": options.triton or f"http://127.0.0.1:{ports.http}",
         "VISAVIS_MODEL_REPOSITORY": str(options.model_repository.resolve()),
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),

@@ -13,6 +13,7 @@ from tritonclient.grpc.service_pb2 import ModelInferResponse
 from visavis_client import errors
 from visavis_client.faces import BoundingBox, ImageSize, Landmarks, ModelIdentity, Pose
 from visavis_client.triton import TritonEngine, _analysis, _request, _translate
+from visavis_client.triton_tensors import contents_of
 
 MODEL = ModelIdentity("test-1")
 
@@ -40,7 +41,7 @@ def test_every_answer_has_its_leaf(text: str, status: str, leaf: type[errors.Vis
 
 
 def test_a_request_holds_the_picture_as_it_came_and_a_region_rounded_to_pixels() -> None:
-    request = _request(b"picture", 3, BoundingBox(1.4, 2.6, 10, 20), timeout_s=0.5)
+    request = _request(contents_of(b"picture", 3, BoundingBox(1.4, 2.6, 10, 20)), timeout_s=0.5)
     image, max_faces, region = request.raw_input_contents
     assert image == b"\x07\0\0\0picture"
     assert max_faces == b"\x03\0\0\0"
@@ -49,7 +50,7 @@ def test_a_request_holds_the_picture_as_it_came_and_a_region_rounded_to_pixels()
 
 
 def test_requests_share_nothing_of_their_contents() -> None:
-    first, second = (_request(picture, 1, None, timeout_s=1) for picture in (b"a", b"bc"))
+    first, second = (_request(contents_of(picture, 1, None), timeout_s=1) for picture in (b"a", b"bc"))
     assert [len(request.raw_input_contents) for request in (first, second)] == [3, 3]
     assert first.raw_input_contents[0][4:] == b"a"
     assert second.raw_input_contents[2] == bytes(16)
