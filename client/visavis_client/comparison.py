@@ -29,4 +29,5 @@ def compare(probe: Template, reference: Template) -> ComparisonScore:
     """
     if probe.model != reference.model or probe.vector.size != reference.vector.size:
         raise TemplatesNotComparable(f"a template of {probe.model} against one of {reference.model}")
-    return ComparisonScore(float(np.clip(np.dot(probe.vector, reference.vector), -1.0, 1.0)))
+    cosine = float(np.dot(probe.vector, reference.vector))
+    return ComparisonScore(min(max(cosine, -1.0), 1.0))
