@@ -82,13 +82,13 @@ def command(program: str, scenario: Scenario, value: str, address: str, input_fi
         program,
         *flags,
         *(scenario.sweep_flag, f"{value}:{value}" if scenario.sweep_flag.endswith("-range") else value),
-        *("-i", "grpc", "-u", address),
+        *("-i", scenario.protocol, "-u", address),
         *("--measurement-interval", str(effort.window_ms), "--max-trials", "3", "--stability-percentage", "999"),
     ]
 
 
 def run_point(scenario: Scenario, value: str, address: str, input_file: Path, effort: Effort) -> Point:
-    """Run perf_analyzer against Triton's gRPC ``address``.
+    """Run perf_analyzer against Triton's ``address`` for the scenario's protocol.
 
     Raises:
         PerfAnalyzerFailed: it gave no figures.

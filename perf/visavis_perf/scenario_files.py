@@ -3,7 +3,8 @@
 A line ``#: key = value`` tells the runner what perf_analyzer cannot say: the set of ``pictures``; a ``sweep`` (a flag
 and its values, one run each); a ``sweep-of-limit`` (values are shares of the machine's limit); ``needs = gpu``;
 ``extended = yes`` for those that only ``--extended`` runs; ``judged = yes`` where a target is judged by the best load,
-which is then repeated between bursts of the limit. Other lines are flags; ``{input}`` is the input file.
+which is then repeated between bursts of the limit; ``protocol = grpc`` where Triton is not asked by HTTP, as the proxy
+does. Other lines are flags; ``{input}`` is the input file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from visavis_perf.pictures import PICTURE_SETS
 
-_KEYS = {"pictures", "sweep", "sweep-of-limit", "needs", "extended", "judged"}
+_KEYS = {"pictures", "sweep", "sweep-of-limit", "needs", "extended", "judged", "protocol"}
+#: As perf_analyzer calls them.
+PROTOCOLS = ("http", "grpc")
 
 
 class ScenarioInvalid(Exception):
@@ -38,6 +41,7 @@ class Scenario:
     needs_gpu: bool
     extended: bool
     judged: bool
+    protocol: str
 
     @property
     def batch(self) -> int:
@@ -80,6 +84,8 @@ def _scenario(path: Path, purpose: str, told: Mapping[str, str], flags: list[str
         raise ScenarioInvalid(f"{path.name}: no model is named with -m")
     if ("sweep" in told) == ("sweep-of-limit" in told):
         raise ScenarioInvalid(f"{path.name}: exactly one of `sweep` and `sweep-of-limit` is needed")
+    if told.get("protocol", PROTOCOLS[0]) not in PROTOCOLS:
+        raise ScenarioInvalid(f"{path.name}: `#: protocol = …` names none of {', '.join(PROTOCOLS)}")
     flag, *values = (told.get("sweep") or told["sweep-of-limit"]).split()
     if not values:
         raise ScenarioInvalid(f"{path.name}: the sweep of {flag} has no values")
@@ -95,6 +101,7 @@ def _scenario(path: Path, purpose: str, told: Mapping[str, str], flags: list[str
         needs_gpu=told.get("needs") == "gpu",
         extended="extended" in told,
         judged="judged" in told,
+        protocol=told.get("protocol", PROTOCOLS[0]),
     )
 
 

@@ -22,8 +22,8 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
 
     A point that gives no figures is told in ``faults`` and does not end the bench.
     """
-    assert service.triton_grpc is not None  # noqa: S101 (only the peer has none)
-    address = service.triton_grpc
+    address = service.triton_grpc if scenario.protocol == "grpc" else service.triton_http
+    assert address is not None  # noqa: S101 (only the peer has none)
     path = input_file(scenario.model, scenario.pictures, bench.source)
     # Shares of the limit are rates of the set that it is known for, or of the small pictures.
     limit = bench.limits.burst(scenario.pictures if scenario.pictures in bench.limits.runtimes else "250")

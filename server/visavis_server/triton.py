@@ -183,8 +183,8 @@ class EmbeddedTriton:
             "grpc-port": self.ports.grpc,
             "http-address": "127.0.0.1",
             "http-port": self.ports.http,
-            # HTTP serves health and statistics alone.
-            "http-thread-count": 2,
+            # The workers ask by HTTP; a thread copies a picture in and an answer out, which is little.
+            "http-thread-count": min(8, max(2, (os.cpu_count() or 1) // 2)),
             "metrics-address": "127.0.0.1",
             "metrics-port": self.ports.metrics,
             "model-control-mode": "none",

@@ -60,6 +60,15 @@ def test_rates_are_shares_of_the_limit() -> None:
     assert line[line.index("--input-data") + 1] == "in.json"
 
 
+def test_triton_is_asked_as_the_proxy_asks_unless_the_file_says_otherwise() -> None:
+    """Both protocols are there to be compared."""
+    for name, protocol in (("ensemble", "http"), ("ensemble-grpc", "grpc")):
+        line = command(
+            "perf_analyzer", read_scenario(SCENARIOS / f"{name}.args"), "1", "127.0.0.1:1", Path("x"), Effort()
+        )
+        assert line[line.index("-i") + 1] == protocol
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -68,6 +77,7 @@ def test_rates_are_shares_of_the_limit() -> None:
         ("#: pictures = 250\n-m x\n", "sweep"),
         ("#: pictures = 250\n#: sweep = -b\n-m x\n", "no values"),
         ("#: colour = red\n-m x\n", ":1:"),
+        ("#: pictures = 250\n#: protocol = smoke\n#: sweep = -b 1\n-m x\n", "protocol"),
     ],
 )
 def test_a_faulty_scenario_is_refused(tmp_path: Path, text: str, word: str) -> None:

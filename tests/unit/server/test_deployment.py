@@ -166,7 +166,7 @@ class TestProxy:
         for name, value in proxy_environment({KEY: new_key()}).items():
             monkeypatch.setenv(name, value)
         settings = Settings()
-        assert settings.triton == f"triton:{triton_flags()['grpc-port']}"
+        assert settings.triton == f"http://triton:{triton_flags()['http-port']}"
         assert str(settings.model_repository) == mounts("proxy")["models"]
         assert str(settings.data_dir) == mounts("proxy")["data"]
         assert settings.state.url is not None
