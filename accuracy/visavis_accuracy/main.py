@@ -178,7 +178,11 @@ def contracts_command(
 ) -> None:
     """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
     models = read_models(model_repository)
-    points = OperatingPoints.load(model_repository / "operating_points.json", ModelIdentity(models["identity"]))
+    points = OperatingPoints.load(
+        model_repository / "operating_points.json",
+        ModelIdentity(models["identity"]),
+        detector=models["detector"]["sha256"],
+    )
     photographs = sample(_photographs(directory, read_dropped(drop, directory), at_most), limit)
     enrolled = _enrol(photographs, triton, models, face, no_cache)
     with console.status("comparing all pairs"):

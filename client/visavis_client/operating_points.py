@@ -11,6 +11,8 @@ from pathlib import Path
 
 from visavis_client.faces import ModelIdentity
 
+_ANEW = "run `visavis calibrate`, or `visavis export --force` for thresholds that come with the pack"
+
 
 class OperatingPointsInvalid(Exception):
     """The table cannot be used; the text says why."""
@@ -28,7 +30,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoints:
-    """Thresholds of one embedder, by false match rate."""
+    """Thresholds of one detector and embedder, by false match rate."""
 
     points: tuple[OperatingPoint, ...]
     model: ModelIdentity
@@ -65,11 +67,14 @@ class OperatingPoints:
         return low.threshold + slope * (wanted - rates[at - 1])
 
     @classmethod
-    def load(cls, path: Path, model: ModelIdentity) -> OperatingPoints:
-        """Read ``operating_points.json``; a table of another model is refused.
+    def load(cls, path: Path, model: ModelIdentity, *, detector: str) -> OperatingPoints:
+        """Read ``operating_points.json``; a table of another embedder or another detector is refused.
+
+        ``detector``: sha256 of the graph that is loaded. It decides what an embedder sees of a face, so thresholds
+        are as much its own as the embedder's, whose digest ``model`` holds.
 
         Raises:
-            OperatingPointsInvalid: missing, malformed, or of another model.
+            OperatingPointsInvalid: missing, malformed, or of other models.
         """
         try:
             table = json.loads(path.read_text("utf-8"))
@@ -83,12 +88,14 @@ class OperatingPoints:
                 for entry in table["operating_points"]
             )
             identity = table["models"]["identity"]
+            made_with = str(table["models"].get("detector", {}).get("sha256", "unknown"))
             evidence = str(table.get("evidence", table.get("data", "")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OperatingPointsInvalid(f"{path}: {error!r}") from error
         if identity != model:
+            raise OperatingPointsInvalid(f"{path} was calibrated for {identity}, but {model} is loaded: {_ANEW}")
+        if made_with != detector:
             raise OperatingPointsInvalid(
-                f"{path} was calibrated for {identity}, but {model} is loaded: "
-                "run `visavis calibrate`, or export the pack again"
+                f"{path} was calibrated with the detector {made_with[:12]}, but {detector[:12]} is loaded: {_ANEW}"
             )
         return cls(points, model, evidence)

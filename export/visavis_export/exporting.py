@@ -24,7 +24,7 @@ class Exported:
 
     identity: str
     checks: tuple[Check, ...]
-    #: Whether thresholds for this embedder lie in the repository.
+    #: Whether thresholds for these graphs lie in the repository.
     has_operating_points: bool
     dimensions: int
     #: Whether configurations of the repository's got another length of the embedding.
@@ -94,7 +94,7 @@ def _install(
 ) -> Exported:
     identity = identity_of(pack, graphs[EMBEDDER])
     dimensions = last_length(graphs[EMBEDDER])
-    points = points_to_install(repository, pack, identity)
+    points = points_to_install(repository, pack, graphs)
     was_complete = is_complete(repository)
     settings = configurations(repository, dimensions)
     files = {**graphs, **settings} if points.shipped is None else {**graphs, **settings, POINTS: points.shipped}

@@ -123,33 +123,47 @@ class PointsToInstall:
 
     #: The pack's own table, where it is to be installed.
     shipped: bytes | None
-    #: Whether the repository then has thresholds for its embedder.
+    #: Whether the repository then has thresholds for its graphs.
     present: bool
 
 
-def points_to_install(repository: Repository, pack: Pack, identity: str) -> PointsToInstall:
-    """The pack's thresholds, if they were measured with this embedder, and unless its user has calibrated it anew.
+@dataclass(frozen=True, slots=True)
+class CalibratedFor:
+    """The graphs that thresholds belong to: what the detector hands on decides about scores as the embedder does."""
+
+    identity: str
+    #: sha256 of the detector's graph.
+    detector: str
+
+
+def points_to_install(repository: Repository, pack: Pack, graphs: Mapping[str, bytes]) -> PointsToInstall:
+    """The pack's thresholds, if they were measured with these graphs, and unless its user has calibrated them anew.
 
     Raises:
         PackInvalid: the pack's table is malformed.
     """
+    loaded = CalibratedFor(identity_of(pack, graphs[EMBEDDER]), digest(graphs[DETECTOR]))
     present = repository.read(POINTS)
     shipped_before = read_record(repository).get("shipped_operating_points")
-    if present is not None and digest(present) != shipped_before and _calibrated_for(present) == identity:
+    if present is not None and digest(present) != shipped_before and _calibrated_for(present) == loaded:
         return PointsToInstall(None, True)
     if not pack.operating_points.is_file():
         return PointsToInstall(None, False)
     shipped = pack.operating_points.read_bytes()
     calibrated_for = _calibrated_for(shipped)
     if calibrated_for is None:
-        raise PackInvalid(f"{pack.operating_points.name} is not a table of operating points.")
-    return PointsToInstall(shipped, True) if calibrated_for == identity else PointsToInstall(None, False)
+        raise PackInvalid(
+            f"{pack.operating_points.name} is no table of operating points, or does not name its graphs: "
+            "`visavis calibrate` makes one."
+        )
+    return PointsToInstall(shipped, True) if calibrated_for == loaded else PointsToInstall(None, False)
 
 
-def _calibrated_for(points: bytes) -> str | None:
-    """The identity that a table of operating points names; None when it is none."""
+def _calibrated_for(points: bytes) -> CalibratedFor | None:
+    """The graphs that a table of operating points names; None when it is none."""
     try:
-        return str(json.loads(points)["models"]["identity"])
+        models = json.loads(points)["models"]
+        return CalibratedFor(str(models["identity"]), str(models["detector"]["sha256"]))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -14,13 +14,14 @@ class ModelsInvalid(Exception):
 
 
 def read_models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
-    """The embedder that templates come from, and the thresholds that were calibrated for it.
+    """The embedder that templates come from, and the thresholds that were calibrated for it and its detector.
 
     Raises:
         ModelsInvalid, OperatingPointsInvalid: the text is a sentence for the operator.
     """
-    model = read_identity(repository / "models.json")
-    return model, OperatingPoints.load(repository / "operating_points.json", model)
+    path = repository / "models.json"
+    model, detector = read_identity(path), _text(path, "detector", "sha256")
+    return model, OperatingPoints.load(repository / "operating_points.json", model, detector=detector)
 
 
 def read_identity(path: Path) -> ModelIdentity:
@@ -29,10 +30,21 @@ def read_identity(path: Path) -> ModelIdentity:
     Raises:
         ModelsInvalid: it cannot be read, or names none.
     """
+    return ModelIdentity(_text(path, "identity"))
+
+
+def _text(path: Path, *keys: str) -> str:
+    """What ``models.json`` says under these keys, one inside the other.
+
+    Raises:
+        ModelsInvalid: it cannot be read, or says nothing.
+    """
     try:
-        identity = json.loads(path.read_text("utf-8"))["identity"]
+        found = json.loads(path.read_text("utf-8"))
+        for key in keys:
+            found = found[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelsInvalid(f"{path} cannot be used ({error!r}): run `visavis export`") from error
-    if not isinstance(identity, str) or not identity:
-        raise ModelsInvalid(f"{path} names no model: run `visavis export`")
-    return ModelIdentity(identity)
+    if not isinstance(found, str) or not found:
+        raise ModelsInvalid(f"{path} names no {' '.join(keys)}: run `visavis export`")
+    return found

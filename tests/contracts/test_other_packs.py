@@ -65,8 +65,8 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     models = home / "models"
     run("visavis_export", "--model-repository", models, "--pack", write_pack(home, embedder(512)))
     points = [{"false_match_rate": 10.0**-digits, "threshold": 0.9 + digits / 100} for digits in range(1, 7)]
-    identity = json.loads((models / "models.json").read_text("utf-8"))["identity"]
-    table = {"operating_points": points, "models": {"identity": identity}, "evidence": "none"}
+    loaded = json.loads((models / "models.json").read_text("utf-8"))
+    table = {"operating_points": points, "models": loaded, "evidence": "none"}
     (models / "operating_points.json").write_text(json.dumps(table), "utf-8")
     service = start_service(home, model_repository=models)
     yield service

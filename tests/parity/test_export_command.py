@@ -78,6 +78,7 @@ def test_the_record_tells_what_lies_there_and_what_it_may_be_used_for(exported: 
     assert {record[part]["weights"]["licence"] for part in ("detector", "embedder")} == {"MIT", "Apache-2.0"}
     points = json.loads(exported.read(POINTS) or b"")
     assert points["models"]["identity"] == record["identity"]
+    assert points["models"]["detector"]["sha256"] == record["detector"]["sha256"]
 
 
 def test_a_full_disk_leaves_the_old_repository(copy: Repository, export: Command) -> None:
@@ -133,14 +134,13 @@ def test_a_damaged_graph_is_built_again(copy: Repository, exported: Repository, 
 
 
 def test_a_users_own_thresholds_stay(copy: Repository, export: Command) -> None:
-    """Calibrated for the same embedder, they are not replaced by the pack's; a table of another embedder is."""
+    """Calibrated for the same graphs, they are not replaced by the pack's; a table of other ones is."""
     table = json.loads(copy.read(POINTS) or b"")
     own = json.dumps({**table, "evidence": "our own photographs"}).encode()
     (copy.root / POINTS).write_bytes(own)
     assert export(copy.root, "--force").returncode == 0
     assert copy.read(POINTS) == own
-    foreign = json.dumps({**table, "models": {"identity": "other-000000000000"}}).encode()
-    (copy.root / POINTS).write_bytes(foreign)
+    (copy.root / POINTS).write_bytes(json.dumps({**table, "models": {"identity": "other-000000000000"}}).encode())
     assert export(copy.root, "--force").returncode == 0
     assert json.loads(copy.read(POINTS) or b"") == table
 

@@ -169,18 +169,32 @@ def test_points_without_sense_are_refused(rates: tuple[float, ...], thresholds: 
         points_of(thresholds, rates)
 
 
+DETECTOR = "d" * 64
+MODELS = {"identity": MODEL, "detector": {"sha256": DETECTOR}}
+
+
 def entries(**changed: object) -> dict[str, object]:
     rows = [{"false_match_rate": rate, "threshold": at} for rate, at in ((1e-3, 0.37), (1e-4, 0.45))]
-    return {"operating_points": rows, "models": {"identity": MODEL}, "evidence": "made up"} | changed
+    return {"operating_points": rows, "models": MODELS, "evidence": "made up"} | changed
 
 
-def test_a_table_is_read_for_its_own_model_only(tmp_path: Path) -> None:
-    """Thresholds never outlive their model."""
+def test_a_table_is_read_for_its_own_models_only(tmp_path: Path) -> None:
+    """Thresholds never outlive their embedder, nor their detector."""
     file = tmp_path / "operating_points.json"
     file.write_text(json.dumps(entries()))
-    assert OperatingPoints.load(file, MODEL).threshold(1e-4) == 0.45
-    with pytest.raises(OperatingPointsInvalid, match="another-pack is loaded"):
-        OperatingPoints.load(file, ModelIdentity("another-pack"))
+    assert OperatingPoints.load(file, MODEL, detector=DETECTOR).threshold(1e-4) == 0.45
+    with pytest.raises(OperatingPointsInvalid, match="another-pack is loaded: run `visavis calibrate`"):
+        OperatingPoints.load(file, ModelIdentity("another-pack"), detector=DETECTOR)
+    with pytest.raises(OperatingPointsInvalid, match="with the detector dddddddddddd, but eeeeeeeeeeee is loaded: run"):
+        OperatingPoints.load(file, MODEL, detector="e" * 64)
+
+
+def test_a_table_that_names_no_detector_is_nobodys(tmp_path: Path) -> None:
+    """As one written by hand, which says its embedder alone."""
+    file = tmp_path / "operating_points.json"
+    file.write_text(json.dumps(entries(models={"identity": MODEL})))
+    with pytest.raises(OperatingPointsInvalid, match="with the detector unknown, but dddddddddddd is loaded"):
+        OperatingPoints.load(file, MODEL, detector=DETECTOR)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +205,7 @@ def test_a_table_is_read_for_its_own_model_only(tmp_path: Path) -> None:
         "[]",
         "{}",
         json.dumps(entries(models=[])),
+        json.dumps(entries(models={"identity": MODEL, "detector": DETECTOR})),
         json.dumps(entries(operating_points=[1, 2])),
         json.dumps(entries(operating_points=[{"false_match_rate": "a few", "threshold": 0.3}])),
     ],
@@ -201,4 +216,4 @@ def test_a_malformed_table_is_refused_in_one_sentence(tmp_path: Path, text: str 
     if text is not None:
         file.write_text(text)
     with pytest.raises(OperatingPointsInvalid, match=r"operating_points\.json"):
-        OperatingPoints.load(file, MODEL)
+        OperatingPoints.load(file, MODEL, detector=DETECTOR)

@@ -212,13 +212,14 @@ def test_the_app_starts_and_closes_what_it_was_given() -> None:
     assert sorted(closed) == ["engine", "fetcher", "state"]
 
 
-def repository(folder: Path, *, identity: str = FAKE_MODEL, calibrated_for: str = FAKE_MODEL) -> Path:
-    """A model repository's two tables."""
+def repository(folder: Path, *, calibrated_for: str = FAKE_MODEL, calibrated_with: str = "d" * 64) -> Path:
+    """A model repository's two tables; the thresholds' embedder and the sha256 of their detector."""
     points = [
         {"false_match_rate": point.false_match_rate, "threshold": point.threshold} for point in FAKE_POINTS.points
     ]
-    (folder / "models.json").write_text(json.dumps({"identity": identity}))
-    table = {"operating_points": points, "models": {"identity": calibrated_for}, "evidence": "made up"}
+    (folder / "models.json").write_text(json.dumps({"identity": FAKE_MODEL, "detector": {"sha256": "d" * 64}}))
+    models = {"identity": calibrated_for, "detector": {"sha256": calibrated_with}}
+    table = {"operating_points": points, "models": models, "evidence": "made up"}
     (folder / "operating_points.json").write_text(json.dumps(table))
     return folder
 
@@ -262,6 +263,8 @@ def test_the_environment_makes_an_app(environment: Path) -> None:
     [
         (lambda home, _: (home / "models.json").unlink(), "visavis export"),
         (lambda home, _: repository(home, calibrated_for="another"), "was calibrated for another"),
+        (lambda home, _: repository(home, calibrated_with="e" * 64), "was calibrated with the detector eeeeeeeeeeee"),
+        (lambda home, _: (home / "models.json").write_text('{"identity": "x"}'), r"models\.json .*visavis export"),
         (lambda home, _: (home / "credentials.toml").chmod(0o644), "chmod 600"),
         (lambda home, _: (home / "credentials.toml").unlink(), "cannot read credentials"),
         (lambda _, patch: patch.setenv("VISAVIS_STATE__URL", "nonsense"), "VISAVIS_STATE__URL"),

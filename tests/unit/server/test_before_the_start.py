@@ -67,13 +67,23 @@ def test_state_that_can_be_kept_lets_the_start_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "state.sqlite3").exists()
 
 
-def test_thresholds_of_other_models_are_told_before_a_worker_starts(tmp_path: Path) -> None:
-    (tmp_path / "models.json").write_text('{"identity": "these"}')
-    points = {"models": {"identity": "others"}, "evidence": "", "operating_points": []}
+@pytest.mark.parametrize(
+    ("made_for", "sentence"),
+    [
+        ({"identity": "others", "detector": {"sha256": "one"}}, "was calibrated for others, but these is loaded"),
+        ({"identity": "these", "detector": {"sha256": "two"}}, "with the detector two, but one is loaded: run"),
+    ],
+)
+def test_thresholds_of_other_models_are_told_before_a_worker_starts(
+    tmp_path: Path, made_for: object, sentence: str
+) -> None:
+    """Of another embedder, or of the same one behind another detector."""
+    (tmp_path / "models.json").write_text('{"identity": "these", "detector": {"sha256": "one"}}')
+    points = {"models": made_for, "evidence": "", "operating_points": []}
     (tmp_path / "operating_points.json").write_text(json.dumps(points))
     with socket.create_server(("127.0.0.1", 0)) as triton:
         address = "{}:{}".format(*triton.getsockname())
-        with pytest.raises(CommandFailed, match="was calibrated for others, but these is loaded"):
+        with pytest.raises(CommandFailed, match=sentence):
             serve(options(tmp_path, model_repository=tmp_path, triton=address))
 
 
