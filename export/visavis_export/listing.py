@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
-from visavis_export.pack import load_pack, pack_names
+from visavis_export.pack import Precision, load_pack, pack_names
 from visavis_export.record import read_record
 from visavis_export.repository import Repository
 
@@ -21,11 +23,18 @@ def show(repository: Repository) -> None:
     for name in pack_names():
         pack = load_pack(name)
         dimensions = "the network's" if pack.embedder.dimensions is None else str(pack.embedder.dimensions)
-        named = f"{name} (held)" if held.get("pack") == name else name
+        named = f"{name} (held{_in_precision(held)})" if held.get("pack") == name else name
         table.add_row(named, pack.licence, dimensions, pack.accuracy.published, pack.accuracy.own)
     console = Console(highlight=False)
     console.print(table)
     if held:
-        console.print(f"{repository.root} holds {held.get('identity')} ({held.get('licence')}).", soft_wrap=True)
+        known = f"{held.get('licence')}{_in_precision(held)}"
+        console.print(f"{repository.root} holds {held.get('identity')} ({known}).", soft_wrap=True)
     else:
         console.print(f"{repository.root} holds no pack yet.", soft_wrap=True)
+
+
+def _in_precision(held: dict[str, Any]) -> str:
+    """ ", fp16", say; nothing where the record does not tell."""
+    said = held.get("precision")
+    return f", {said}" if said in list(Precision) else ""

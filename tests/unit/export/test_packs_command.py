@@ -28,14 +28,17 @@ def test_every_pack_is_listed_with_licence_dimensions_and_accuracy(runner: CliRu
         for cell in (pack.licence, pack.accuracy.published, pack.accuracy.own):
             assert cell in row
         assert str(pack.embedder.dimensions or "the network's") in row
-    assert "(held)" not in done.stdout
+    assert "(held" not in done.stdout
     assert done.stdout.splitlines()[-1] == f"{tmp_path} holds no pack yet."
 
 
-def test_the_pack_in_use_is_marked(runner: CliRunner, tmp_path: Path) -> None:
-    """What models.json names is marked, with its identity below."""
-    record = {"pack": "opencv", "identity": "opencv-0123456789ab", "licence": "MIT"}
+@pytest.mark.parametrize(
+    ("said", "shown"), [({"precision": "fp16"}, ", fp16"), ({"precision": "fp32"}, ", fp32"), ({}, "")]
+)
+def test_the_pack_in_use_is_marked(runner: CliRunner, tmp_path: Path, said: dict[str, str], shown: str) -> None:
+    """What models.json names is marked, with its precision where that is known, and its identity below."""
+    record = {"pack": "opencv", "identity": "opencv-0123456789ab", "licence": "MIT", **said}
     (tmp_path / "models.json").write_text(json.dumps(record))
     done = runner.invoke(app, ["packs", "--model-repository", str(tmp_path)])
-    assert "opencv (held)" in done.stdout
-    assert done.stdout.splitlines()[-1] == f"{tmp_path} holds opencv-0123456789ab (MIT)."
+    assert f"opencv (held{shown}) " in done.stdout
+    assert done.stdout.splitlines()[-1] == f"{tmp_path} holds opencv-0123456789ab (MIT{shown})."
