@@ -1,12 +1,13 @@
-"""What Triton reads beside the graphs: the project's hand-written files, and in them the embedding's length.
+"""What Triton reads beside the graphs: the project's hand-written files, and in them what follows the pack.
 
-NVIDIA's onnxruntime backend refuses a graph whose output is not as long as its configuration says, so that number
-follows the pack. Nothing else of a file that is there is touched.
+That is the embedding's length, because NVIDIA's onnxruntime backend refuses a graph whose output is not as long as its
+configuration says; and the aligner's switch for the second look. Nothing else of a file that is there is touched.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from visavis_export.errors import RepositoryUnwritable
@@ -14,8 +15,41 @@ from visavis_export.repository import Repository
 
 #: The project's own repository, where this runs from the source.
 PROJECTS = Path(__file__).resolve().parents[2] / "model_repository"
-_ENTRY, _EMBEDDER = "face_analysis/config.pbtxt", "face_embedder"
+_ENTRY = "face_analysis/config.pbtxt"
 _LENGTH = re.compile(rb'(name:\s*"embedding"[^}]*?\bdims:\s*\[\s*)(-?\d+)(\s*\])')
+_SWITCH = re.compile(rb'(key:\s*"second_look"\s*,?\s*value:?\s*\{\s*string_value:\s*")(\w*)(")')
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What of a pack stands in the configurations."""
+
+    #: Length of the embedding.
+    dimensions: int
+    #: Whether the aligner looks again where the detector finds no face.
+    second_look: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """One value in the configurations of one model."""
+
+    model: str
+    pattern: re.Pattern[bytes]
+    value: str
+    #: How a configuration says it, for whoever has to.
+    wording: str
+
+    def written(self, data: bytes, path: Path) -> bytes:
+        """The configuration with this value.
+
+        Raises:
+            RepositoryUnwritable: it says no such thing, or says it several times.
+        """
+        adapted, found = self.pattern.subn(rb"\g<1>%s\g<3>" % self.value.encode(), data)
+        if found != 1:
+            raise RepositoryUnwritable(f"{path} does not say once what follows the pack: write {self.wording} there.")
+        return adapted
 
 
 def is_complete(repository: Repository) -> bool:
@@ -23,36 +57,39 @@ def is_complete(repository: Repository) -> bool:
     return (repository.root / _ENTRY).is_file()
 
 
-def configurations(repository: Repository, dimensions: int, source: Path = PROJECTS) -> dict[str, bytes]:
-    """The files to write, by name: what a repository without configurations lacks; and wrong lengths put right.
+def configurations(repository: Repository, served: Served, source: Path = PROJECTS) -> dict[str, bytes]:
+    """The files to write, by name: what a repository without configurations lacks; and what does not fit the pack.
 
     Raises:
-        RepositoryUnwritable: a configuration does not say the length of `embedding` as ours do.
+        RepositoryUnwritable: a configuration does not say such a thing as ours do.
     """
     files = {} if is_complete(repository) else _missing(repository, source)
-    embedders = {
-        path.relative_to(repository.root).as_posix() for path in (repository.root / _EMBEDDER).rglob("*.pbtxt")
-    }
-    for name in sorted(embedders | {name for name in files if _is_embedders(name)}):
-        data = files.get(name) or repository.read(name) or b""
-        adapted = with_length(data, dimensions, repository.root / name)
-        if adapted != data:
-            files[name] = adapted
+    for setting in _settings(served):
+        there = {path.relative_to(repository.root).as_posix() for path in _configurations_of(repository, setting.model)}
+        new = {name for name in files if name.startswith(f"{setting.model}/") and name.endswith(".pbtxt")}
+        for name in sorted(there | new):
+            data = files.get(name) or repository.read(name) or b""
+            adapted = setting.written(data, repository.root / name)
+            if adapted != data:
+                files[name] = adapted
     return files
 
 
-def with_length(data: bytes, dimensions: int, path: Path) -> bytes:
-    """The configuration with that length of its output `embedding`.
+def _settings(served: Served) -> tuple[_Setting, ...]:
+    length, switch = str(served.dimensions), "on" if served.second_look else "off"
+    return (
+        _Setting("face_embedder", _LENGTH, length, f"dims: [ {length} ] in its output `embedding`"),
+        _Setting(
+            "face_aligner",
+            _SWITCH,
+            switch,
+            f'parameters [ {{ key: "second_look", value: {{ string_value: "{switch}" }} }} ]',
+        ),
+    )
 
-    Raises:
-        RepositoryUnwritable: it has no such output, or several.
-    """
-    adapted, found = _LENGTH.subn(rb"\g<1>%d\g<3>" % dimensions, data)
-    if found != 1:
-        raise RepositoryUnwritable(
-            f"{path} does not say the length of its output `embedding` once: write dims: [ {dimensions} ] there."
-        )
-    return adapted
+
+def _configurations_of(repository: Repository, model: str) -> list[Path]:
+    return list((repository.root / model).rglob("*.pbtxt"))
 
 
 def _missing(repository: Repository, source: Path) -> dict[str, bytes]:
@@ -64,7 +101,3 @@ def _missing(repository: Repository, source: Path) -> dict[str, bytes]:
         if wanted and path.is_file() and not (repository.root / name).exists():
             files[name.as_posix()] = path.read_bytes()
     return files
-
-
-def _is_embedders(name: str) -> bool:
-    return name.startswith(f"{_EMBEDDER}/") and name.endswith(".pbtxt")

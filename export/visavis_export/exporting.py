@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from visavis_export.configurations import configurations, is_complete
+from visavis_export.configurations import Served, configurations, is_complete
 from visavis_export.families import build_detector_of, build_embedder_of
 from visavis_export.graph import last_length
 from visavis_export.half_verification import half_detector, half_embedder
@@ -26,9 +26,8 @@ class Exported:
     checks: tuple[Check, ...]
     #: Whether thresholds for these graphs lie in the repository.
     has_operating_points: bool
-    dimensions: int
-    #: Whether configurations of the repository's got another length of the embedding.
-    has_new_length: bool
+    #: Configurations that were there, and say something else now.
+    configured: tuple[str, ...]
     #: Whether Triton finds configurations beside the graphs.
     is_complete: bool
 
@@ -96,8 +95,7 @@ def _install(
     dimensions = last_length(graphs[EMBEDDER])
     points = points_to_install(repository, pack, graphs)
     was_complete = is_complete(repository)
-    settings = configurations(repository, dimensions)
+    settings = configurations(repository, Served(dimensions, pack.detector.second_look))
     files = {**graphs, **settings} if points.shipped is None else {**graphs, **settings, POINTS: points.shipped}
     repository.install(files, describe(pack, graphs, sources, points.shipped, dimensions, precision))
-    has_new_length = was_complete and bool(settings)
-    return Exported(identity, checks, points.present, dimensions, has_new_length, is_complete(repository))
+    return Exported(identity, checks, points.present, tuple(settings) if was_complete else (), is_complete(repository))

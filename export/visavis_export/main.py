@@ -23,7 +23,7 @@ from visavis_export.errors import (
     WeightsUnavailable,
 )
 from visavis_export.pack import OwnWeights, Pack, Precision, load_pack, with_file
-from visavis_export.record import held_dimensions, held_precision, is_current, is_whole, read_record
+from visavis_export.record import held_precision, held_settings, is_current, is_whole, read_record
 from visavis_export.repository import RECORD, Repository
 from visavis_export.weights import digest, load_entry
 
@@ -146,8 +146,8 @@ def _is_kept(repository: Repository, precision: Precision | None, say_done: SayD
 
 def _stale_configurations(repository: Repository) -> dict[str, bytes]:
     """Configurations that do not fit the graphs that are held; somebody may have copied the project's anew."""
-    dimensions = held_dimensions(repository)
-    return configurations(repository, dimensions) if dimensions else {}
+    served = held_settings(repository)
+    return configurations(repository, served) if served else {}
 
 
 def _export(
@@ -198,8 +198,8 @@ def _report(done: Exported, repository: Repository, took_s: float) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{repository.root} holds {done.identity} now ({took_s:.1f} s).")
-    if done.has_new_length:
-        console.print(f"Its face_embedder is configured for embeddings of {done.dimensions} numbers now.")
+    if done.configured:
+        console.print(f"Configured for this pack: {', '.join(done.configured)}.", soft_wrap=True)
     if not done.is_complete:
         console.print("No configurations stand beside the graphs: copy the project's model_repository there first.")
     if not done.has_operating_points:

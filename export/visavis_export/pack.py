@@ -61,6 +61,8 @@ class DetectorRecipe:
     deviation: float = 1.0
     #: Height, as a share of the frame, from which faces are looked for at half the size too.
     close_up_from: float = 1.0
+    #: Whether a picture in which no face was found is searched again, enlarged and in tiles.
+    second_look: bool = True
 
     def __post_init__(self) -> None:
         names = ("score_threshold", "tall_score_threshold", "tall_from", "overlap_threshold")
@@ -68,6 +70,8 @@ class DetectorRecipe:
             raise PackInvalid(f"A detector's {', '.join(names)} lie between 0 and 1.")
         if not 0 <= self.close_up_from <= 1:
             raise PackInvalid("A detector's close_up_from lies between 0 and 1.")
+        if not isinstance(self.second_look, bool):
+            raise PackInvalid("A detector's second_look is true or false.")
         _check_pixels(self.mean, self.deviation)
         if self.tall_score_threshold > self.score_threshold:
             raise PackInvalid("A detector's tall_score_threshold is at most its score_threshold.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from visavis_export.configurations import Served
 from visavis_export.errors import PackInvalid
 from visavis_export.pack import DetectorRecipe, EmbedderRecipe, Pack, Precision
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
@@ -78,11 +79,12 @@ def held_precision(repository: Repository) -> Precision:
     return Precision.FP16 if said == Precision.FP16 else Precision.FP32
 
 
-def held_dimensions(repository: Repository) -> int | None:
-    """Length of the embeddings that the repository's graphs make; None where it does not say."""
+def held_settings(repository: Repository) -> Served | None:
+    """What the configurations have to say of the pack in the repository; None where it holds none."""
+    table = read_record(repository)
     try:
-        return int(read_record(repository)["embedder"]["dimensions"])
-    except (KeyError, TypeError, ValueError):
+        return Served(int(table["embedder"]["dimensions"]), bool(table["detector"].get("second_look", True)))
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 

@@ -16,7 +16,9 @@ from own_networks import embedder, write_pack
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-CONFIGS = ("face_embedder/config.pbtxt", "face_embedder/configs/cpu.pbtxt")
+CONFIGS = tuple(
+    f"{model}/{name}" for model in ("face_embedder", "face_aligner") for name in ("config.pbtxt", "configs/cpu.pbtxt")
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +66,25 @@ def test_a_precision_stays_until_another_is_named(half: Repository, export: Comm
 
 @pytest.fixture(scope="module")
 def long(export: Command, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A pack of the user's, whose embeddings have 512 numbers."""
+    """A pack of the user's, whose embeddings have 512 numbers, and which looks at a picture once."""
     folder = tmp_path_factory.mktemp("long")
-    done = export(folder / "models", "--pack", str(write_pack(folder, embedder(512))))
+    pack = write_pack(folder, embedder(512))
+    pack.write_text(pack.read_text().replace("[embedder]", "second_look = false\n\n[embedder]"))
+    done = export(folder / "models", "--pack", str(pack))
     assert done.returncode == 0, done.stdout + done.stderr
     return Repository(folder / "models")
 
 
-def test_the_configurations_say_the_packs_length(long: Repository) -> None:
-    """Graph, record and both configurations agree."""
-    assert json.loads(long.read(RECORD) or b"")["embedder"]["dimensions"] == 512
+def test_the_configurations_say_what_the_pack_says(long: Repository) -> None:
+    """Graph, record and both configurations of either model agree."""
+    record = json.loads(long.read(RECORD) or b"")
+    assert (record["embedder"]["dimensions"], record["detector"]["second_look"]) == (512, False)
     for name in CONFIGS:
-        assert b'"embedding", data_type: TYPE_FP32, dims: [ 512 ]' in (long.read(name) or b"")
+        wanted = b'string_value: "off"' if "aligner" in name else b'"embedding", data_type: TYPE_FP32, dims: [ 512 ]'
+        assert wanted in (long.read(name) or b"")
 
 
-def test_configurations_that_were_copied_anew_get_the_length_again(
+def test_configurations_that_were_copied_anew_follow_the_pack_again(
     long: Repository, exported: Repository, export: Command, tmp_path: Path
 ) -> None:
     """As the container's start copies them; the graphs stay."""
@@ -86,6 +92,7 @@ def test_configurations_that_were_copied_anew_get_the_length_again(
     for name in CONFIGS:
         (copy.root / name).write_bytes(exported.read(name) or b"")
     before = {name: copy.digest(name) for name in (DETECTOR, EMBEDDER, RECORD)}
+    assert all(copy.digest(name) != long.digest(name) for name in CONFIGS)
     done = export(copy.root)
     assert done.stdout.startswith("Nothing to do: ")
     assert {name: copy.digest(name) for name in before} == before

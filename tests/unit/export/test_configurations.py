@@ -1,4 +1,4 @@
-"""The served configurations follow the pack's embedding, and a new repository gets them all."""
+"""The served configurations follow the pack, and a new repository gets them all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from visavis_export.configurations import PROJECTS, configurations, is_complete
+from visavis_export.configurations import PROJECTS, Served, configurations, is_complete
 from visavis_export.errors import RepositoryUnwritable
+from visavis_export.pack import load_pack
 from visavis_export.repository import Repository
 
 CONFIGS = ("face_embedder/config.pbtxt", "face_embedder/configs/cpu.pbtxt")
+ALIGNERS = ("face_aligner/config.pbtxt", "face_aligner/configs/cpu.pbtxt")
 
 
 @pytest.fixture
@@ -28,30 +30,49 @@ def lengths(configuration: bytes) -> list[int]:
     return list(output.dims)
 
 
-def test_the_checked_in_length_needs_no_change(whole: Repository) -> None:
-    """The default pack's 128."""
-    assert configurations(whole, 128) == {}
+def second_look(configuration: bytes) -> str:
+    return text_format.Parse(configuration.decode(), ModelConfig()).parameters["second_look"].string_value
+
+
+def test_the_checked_in_files_are_the_default_packs(whole: Repository) -> None:
+    """128 numbers, and a second look."""
+    pack = load_pack("opencv")
+    assert configurations(whole, Served(pack.embedder.dimensions or 0, pack.detector.second_look)) == {}
 
 
 @pytest.mark.parametrize("dimensions", [1, 256, 512, 1000])
 def test_only_the_number_changes(whole: Repository, dimensions: int) -> None:
     """In both configurations of the embedder, and back again byte for byte."""
     before = {name: whole.read(name) for name in CONFIGS}
-    changed = configurations(whole, dimensions)
+    changed = configurations(whole, Served(dimensions))
     assert set(changed) == set(CONFIGS)
     for name, data in changed.items():
         assert lengths(data) == [dimensions]
         (line,) = set(data.splitlines()) - set((before[name] or b"").splitlines())
         assert b'name: "embedding"' in line
         (whole.root / name).write_bytes(data)
-    assert configurations(whole, dimensions) == {}
-    assert configurations(whole, 128) == before
+    assert configurations(whole, Served(dimensions)) == {}
+    assert configurations(whole, Served(128)) == before
+
+
+def test_a_pack_without_a_second_look_switches_it_off(whole: Repository) -> None:
+    """In both configurations of the aligner, nothing else of them changes, and on again byte for byte."""
+    before = {name: whole.read(name) for name in ALIGNERS}
+    changed = configurations(whole, Served(128, second_look=False))
+    assert set(changed) == set(ALIGNERS)
+    for name, data in changed.items():
+        assert second_look(data) == "off"
+        (line,) = set(data.splitlines()) - set((before[name] or b"").splitlines())
+        assert b'"second_look"' in line
+        (whole.root / name).write_bytes(data)
+    assert configurations(whole, Served(128, second_look=False)) == {}
+    assert configurations(whole, Served(128)) == before
 
 
 def test_an_empty_folder_becomes_a_whole_repository(tmp_path: Path) -> None:
     """Every hand-written file of the project's, the length already the pack's; then there is nothing left to write."""
     repository = Repository(tmp_path / "new")
-    files = configurations(repository, 512)
+    files = configurations(repository, Served(512, second_look=False))
     for name, data in files.items():
         (repository.root / name).parent.mkdir(parents=True, exist_ok=True)
         (repository.root / name).write_bytes(data)
@@ -60,21 +81,29 @@ def test_an_empty_folder_becomes_a_whole_repository(tmp_path: Path) -> None:
     }
     assert {name for name in files if not name.endswith(".gitkeep")} == written
     assert all(lengths(files[name]) == [512] for name in CONFIGS)
+    assert all(second_look(files[name]) == "off" for name in ALIGNERS)
     assert (repository.root / "face_analysis" / "1").is_dir()
     assert is_complete(repository)
-    assert configurations(repository, 512) == {}
+    assert configurations(repository, Served(512, second_look=False)) == {}
 
 
 def test_a_users_own_settings_stay(whole: Repository) -> None:
     """What else was written into a configuration, and a configuration of another name, are kept."""
     own = (whole.read(CONFIGS[1]) or b"").replace(b"count: 2", b"count: 7")
     (whole.root / "face_embedder/configs/large.pbtxt").write_bytes(own)
-    changed = configurations(whole, 512)
+    changed = configurations(whole, Served(512))
     assert changed["face_embedder/configs/large.pbtxt"] == own.replace(b"[ 128 ]", b"[ 512 ]")
 
 
-def test_a_configuration_without_the_output_is_one_sentence(whole: Repository) -> None:
+@pytest.mark.parametrize(
+    ("name", "wording"),
+    [
+        (CONFIGS[0], r"write dims: \[ 512 \] in its output `embedding` there"),
+        (ALIGNERS[1], "write parameters .* there"),
+    ],
+)
+def test_a_configuration_that_does_not_say_it_is_one_sentence(whole: Repository, name: str, wording: str) -> None:
     """Better no export than one that the server refuses."""
-    (whole.root / CONFIGS[0]).write_text('name: "face_embedder"')
-    with pytest.raises(RepositoryUnwritable, match=r"write dims: \[ 512 \] there"):
-        configurations(whole, 512)
+    (whole.root / name).write_text('name: "a_model"')
+    with pytest.raises(RepositoryUnwritable, match=f"^{whole.root / name} does not say .*{wording}"):
+        configurations(whole, Served(512))

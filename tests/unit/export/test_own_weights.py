@@ -130,6 +130,7 @@ def test_an_option_takes_the_place_of_the_packs_file(tmp_path: Path) -> None:
         ("ours", 'file = "d.onnx"\nsha256 = "abc"', "64 hexadecimal digits"),
         ("ours", 'url = "https://example.org/d.onnx"', "a sha256 stands beside it"),
         ("ours", 'file = "d.onnx"\ndeviation = 0', "deviation above 0"),
+        ("ours", 'file = "d.onnx"\nsecond_look = "off"', "second_look is true or false"),
         ("ours", 'file = "d.onnx"\ncolour = "blue"', "colour"),
         ("ours", "", "weights"),
     ],
