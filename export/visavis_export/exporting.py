@@ -9,11 +9,15 @@ from pathlib import Path
 from visavis_export.configurations import Served, configurations, is_complete
 from visavis_export.families import build_detector_of, build_embedder_of
 from visavis_export.graph import last_length
+from visavis_export.half_accuracy import Recogniser, Thresholds, check_accuracy
 from visavis_export.half_verification import half_detector, half_embedder
 from visavis_export.own_weights import read_own
 from visavis_export.pack import OwnWeights, Pack, Precision
-from visavis_export.record import describe, identity_of, points_to_install
+from visavis_export.points import points_to_install, shipped_thresholds
+from visavis_export.record import describe, identity_of
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, Repository
+from visavis_export.runners import OurDetector, OurEmbedder
+from visavis_export.served import served_module
 from visavis_export.verification import Check, require
 from visavis_export.weights import LockEntry, Weights, WeightsFile, from_folder, from_wheel, load_entry
 
@@ -76,11 +80,28 @@ def export(
     graphs = {name: one.graph for name, one in built.items()}
     if precision is Precision.FP16:
         step("Halving the precision, and verifying against fp32")
-        graphs[DETECTOR], of_detector = half_detector(graphs[DETECTOR])
-        graphs[EMBEDDER], of_embedder = half_embedder(graphs[EMBEDDER])
-        checks += [*of_detector, *of_embedder]
+        graphs, of_half = _halved(repository, pack, graphs)
+        checks += of_half
     step("Putting the graphs in place")
     return _install(repository, pack, precision, graphs, sources, tuple(checks))
+
+
+def _halved(repository: Repository, pack: Pack, graphs: dict[str, bytes]) -> tuple[dict[str, bytes], list[Check]]:
+    """Both graphs in half precision: each like itself, and comparisons through both like before."""
+    detector, of_detector = half_detector(graphs[DETECTOR])
+    embedder, of_embedder = half_embedder(graphs[EMBEDDER])
+    alignment = served_module(repository, "face_aligner", "alignment")
+
+    def recogniser(detector: bytes, embedder: bytes) -> Recogniser:
+        return Recogniser(
+            OurDetector(detector),
+            OurEmbedder(embedder),
+            lambda frame, landmarks: alignment.align(frame, alignment.similarity(landmarks)),
+        )
+
+    single, half = recogniser(graphs[DETECTOR], graphs[EMBEDDER]), recogniser(detector, embedder)
+    of_both = check_accuracy(single, half, Thresholds.of(shipped_thresholds(pack, graphs)))
+    return {DETECTOR: detector, EMBEDDER: embedder}, [*of_detector, *of_embedder, *of_both]
 
 
 def _install(

@@ -10,11 +10,8 @@ makes of the whole picture is printed too, as information without a limit.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +26,7 @@ from visavis_export.matching import Agreement, Floats, compare, cosine
 from visavis_export.pack import Pack
 from visavis_export.repository import DETECTOR, EMBEDDER, Repository
 from visavis_export.runners import OurDetector, OurEmbedder, Pixels, ReferenceDetector, ReferenceEmbedder
+from visavis_export.served import served_module
 from visavis_export.verification import Check
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
@@ -82,8 +80,8 @@ class Pipeline:
             raise ExportError(f"{repository.root} has no {missing[0]}; run the export first.")
         self.detector = OurDetector(graphs[DETECTOR] or b"")
         self._embedder = OurEmbedder(graphs[EMBEDDER] or b"")
-        self._decoding = _module(repository.root / "image_decoder" / "1", "decoding")
-        self._alignment = _module(repository.root / "face_aligner" / "1", "alignment")
+        self._decoding = served_module(repository, "image_decoder", "decoding")
+        self._alignment = served_module(repository, "face_aligner", "alignment")
 
     def open(self, path: Path) -> Sample | None:
         """Decode a file and fit it into the detector's frame; None for one that cannot be read."""
@@ -168,17 +166,6 @@ def _photographs(directory: Path, limit: int) -> list[Path]:
         raise ExportError(f"{directory} holds no photographs.")
     step = max(1, len(found) // limit)
     return found[::step][:limit]
-
-
-def _module(folder: Path, name: str) -> Any:
-    """One of the repository's plain modules, which stand outside every package."""
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ExportError(f"{folder / name}.py cannot be loaded: {error}.") from error
-    finally:
-        sys.path.pop(0)
 
 
 def _print(console: Console, directory: Path, tally: Tally) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from visavis_export.configurations import Served
-from visavis_export.errors import PackInvalid
 from visavis_export.pack import DetectorRecipe, EmbedderRecipe, Pack, Precision
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
 from visavis_export.weights import LockEntry, WeightsFile, digest
@@ -117,57 +116,6 @@ def is_whole(repository: Repository) -> bool:
     except (KeyError, TypeError):
         return False
     return all(repository.digest(name) == expected for name, expected in graphs.items())
-
-
-@dataclass(frozen=True, slots=True)
-class PointsToInstall:
-    """What becomes of operating_points.json."""
-
-    #: The pack's own table, where it is to be installed.
-    shipped: bytes | None
-    #: Whether the repository then has thresholds for its graphs.
-    present: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CalibratedFor:
-    """The graphs that thresholds belong to: what the detector hands on decides about scores as the embedder does."""
-
-    identity: str
-    #: sha256 of the detector's graph.
-    detector: str
-
-
-def points_to_install(repository: Repository, pack: Pack, graphs: Mapping[str, bytes]) -> PointsToInstall:
-    """The pack's thresholds, if they were measured with these graphs, and unless its user has calibrated them anew.
-
-    Raises:
-        PackInvalid: the pack's table is malformed.
-    """
-    loaded = CalibratedFor(identity_of(pack, graphs[EMBEDDER]), digest(graphs[DETECTOR]))
-    present = repository.read(POINTS)
-    shipped_before = read_record(repository).get("shipped_operating_points")
-    if present is not None and digest(present) != shipped_before and _calibrated_for(present) == loaded:
-        return PointsToInstall(None, True)
-    if not pack.operating_points.is_file():
-        return PointsToInstall(None, False)
-    shipped = pack.operating_points.read_bytes()
-    calibrated_for = _calibrated_for(shipped)
-    if calibrated_for is None:
-        raise PackInvalid(
-            f"{pack.operating_points.name} is no table of operating points, or does not name its graphs: "
-            "`visavis calibrate` makes one."
-        )
-    return PointsToInstall(shipped, True) if calibrated_for == loaded else PointsToInstall(None, False)
-
-
-def _calibrated_for(points: bytes) -> CalibratedFor | None:
-    """The graphs that a table of operating points names; None when it is none."""
-    try:
-        models = json.loads(points)["models"]
-        return CalibratedFor(str(models["identity"]), str(models["detector"]["sha256"]))
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _settings(recipe: DetectorRecipe | EmbedderRecipe) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 
 from visavis_export.errors import PackInvalid
 from visavis_export.pack import Pack, load_pack
-from visavis_export.record import PointsToInstall, identity_of, points_to_install
+from visavis_export.points import PointsToInstall, points_to_install, shipped_thresholds
+from visavis_export.record import identity_of
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, Repository
 from visavis_export.weights import digest
 
@@ -22,8 +23,9 @@ OTHERS = pytest.mark.parametrize("others", [OTHER_DETECTOR, OTHER_EMBEDDER])
 
 def table(pack: Pack, graphs: dict[str, bytes]) -> bytes:
     """What `visavis calibrate` says of the graphs."""
+    points = [{"false_match_rate": 1e-3, "threshold": 0.36}, {"false_match_rate": 1e-4, "threshold": 0.42}]
     models = {"identity": identity_of(pack, graphs[EMBEDDER]), "detector": {"sha256": digest(graphs[DETECTOR])}}
-    return json.dumps({"models": models}).encode()
+    return json.dumps({"operating_points": points, "models": models}).encode()
 
 
 @pytest.fixture
@@ -74,3 +76,11 @@ def test_a_pack_whose_table_names_no_graphs_is_refused(pack: Pack, repository: R
     pack.operating_points.write_text(text)
     with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of operating points, or does not name"):
         points_to_install(repository, pack, GRAPHS)
+
+
+def test_thresholds_are_read_for_the_graphs_they_were_measured_with(pack: Pack) -> None:
+    """A pack without a table, or with another graph, has none."""
+    assert shipped_thresholds(pack, GRAPHS) == {1e-3: 0.36, 1e-4: 0.42}
+    assert shipped_thresholds(pack, OTHER_DETECTOR) == {}
+    pack.operating_points.unlink()
+    assert shipped_thresholds(pack, GRAPHS) == {}

@@ -1,0 +1,30 @@
+"""The plain modules that the served Python models run, for measurements that must see what they see."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from visavis_export.configurations import PROJECTS
+from visavis_export.errors import ExportError
+from visavis_export.repository import Repository
+
+
+def served_module(repository: Repository, model: str, name: str) -> Any:
+    """The repository's own; the project's, where the repository is still to be filled.
+
+    Raises:
+        ExportError: neither has it, or it cannot be run.
+    """
+    place = f"{model}/1/{name}.py"
+    path = next((root / place for root in (repository.root, PROJECTS) if (root / place).is_file()), None)
+    if path is None:
+        raise ExportError(f"{repository.root} has no {place}: copy the project's model_repository there first.")
+    sys.path.insert(0, str(path.parent))
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ExportError(f"{path} cannot be loaded: {error}.") from error
+    finally:
+        sys.path.pop(0)
