@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,9 +58,13 @@ def shipped_thresholds(pack: Pack, graphs: Mapping[str, bytes]) -> dict[float, f
     if table is None:
         return {}
     try:
-        return {float(p["false_match_rate"]): float(p["threshold"]) for p in json.loads(table)["operating_points"]}
+        found = {float(p["false_match_rate"]): float(p["threshold"]) for p in json.loads(table)["operating_points"]}
     except (ValueError, KeyError, TypeError) as error:
         raise _malformed(pack) from error
+    rising = [found[rate] for rate in sorted(found, reverse=True)]
+    if not all(0 < rate < 1 for rate in found) or not all(one < other for one, other in itertools.pairwise(rising)):
+        raise _malformed(pack)
+    return found
 
 
 def _loaded(pack: Pack, graphs: Mapping[str, bytes]) -> CalibratedFor:
@@ -79,7 +84,7 @@ def _shipped(pack: Pack, loaded: CalibratedFor) -> bytes | None:
 
 def _malformed(pack: Pack) -> PackInvalid:
     return PackInvalid(
-        f"{pack.operating_points.name} is no table of operating points, or does not name its graphs: "
+        f"{pack.operating_points.name} is no table of rising thresholds with the digests of its graphs: "
         "`visavis calibrate` makes one."
     )
 

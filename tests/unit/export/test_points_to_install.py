@@ -21,9 +21,10 @@ OTHER_EMBEDDER = {**GRAPHS, EMBEDDER: b"another embedder"}
 OTHERS = pytest.mark.parametrize("others", [OTHER_DETECTOR, OTHER_EMBEDDER])
 
 
-def table(pack: Pack, graphs: dict[str, bytes]) -> bytes:
+def table(pack: Pack, graphs: dict[str, bytes], *thresholds: float) -> bytes:
     """What `visavis calibrate` says of the graphs."""
-    points = [{"false_match_rate": 1e-3, "threshold": 0.36}, {"false_match_rate": 1e-4, "threshold": 0.42}]
+    rates = zip((1e-3, 1e-4), thresholds or (0.36, 0.42), strict=True)
+    points = [{"false_match_rate": rate, "threshold": threshold} for rate, threshold in rates]
     models = {"identity": identity_of(pack, graphs[EMBEDDER]), "detector": {"sha256": digest(graphs[DETECTOR])}}
     return json.dumps({"operating_points": points, "models": models}).encode()
 
@@ -74,7 +75,7 @@ def test_a_table_of_the_users_own_does_not_outlive_its_graphs(
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"models": {"identity": "opencv-0123456789ab"}}'])
 def test_a_pack_whose_table_names_no_graphs_is_refused(pack: Pack, repository: Repository, text: str) -> None:
     pack.operating_points.write_text(text)
-    with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of operating points, or does not name"):
+    with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of rising thresholds"):
         points_to_install(repository, pack, GRAPHS)
 
 
@@ -84,3 +85,9 @@ def test_thresholds_are_read_for_the_graphs_they_were_measured_with(pack: Pack) 
     assert shipped_thresholds(pack, OTHER_DETECTOR) == {}
     pack.operating_points.unlink()
     assert shipped_thresholds(pack, GRAPHS) == {}
+
+
+def test_thresholds_that_do_not_rise_are_refused(pack: Pack) -> None:
+    pack.operating_points.write_bytes(table(pack, GRAPHS, 0.42, 0.36))
+    with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of rising thresholds"):
+        shipped_thresholds(pack, GRAPHS)
