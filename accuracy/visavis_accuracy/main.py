@@ -227,8 +227,9 @@ def _enrol(
 ) -> Enrolled:
     path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
     cache = TemplateCache(path)
-    # The detector shapes a template too: the cache knows it by both digests, not by the embedder's alone.
-    model = ModelIdentity(f"{models['identity']} {models['detector']['sha256'][:12]}")
+    # The detector shapes a template too, and so does a second look: the cache knows it by more than the embedder.
+    looks = "" if models["detector"].get("second_look", True) else " looks once"
+    model = ModelIdentity(f"{models['identity']} {models['detector']['sha256'][:12]}{looks}")
 
     async def run(progress: Progress) -> Enrolled:
         engine = TritonEngine(triton, model=model, timeout_s=30)
