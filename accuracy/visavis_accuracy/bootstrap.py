@@ -6,13 +6,14 @@ and a pair counts as often as both of its identities were drawn (a mated pair as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from visavis_accuracy.scores import Ids, KeptPairs, PairScores
+from visavis_accuracy.scores import Floats, Ids, KeptPairs, PairScores
 
 REPLICATES = 200
 #: Single pairs that one replicate weighs at the most; beyond it a random share stands for all.
@@ -29,18 +30,18 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """One value of each replicate, from which intervals are read."""
+    """One value of each replicate, from which intervals are read; nan where its draw of people cannot say."""
 
     thresholds: dict[float, list[float]]
     true_match_rates: dict[float, list[float]]
 
     def threshold_interval(self, rate: float) -> Interval | None:
         """Of the threshold at a false match rate."""
-        return _interval(self.thresholds[rate])
+        return interval_of(self.thresholds[rate])
 
     def true_match_interval(self, rate: float) -> Interval | None:
         """Of the true match rate at a false match rate."""
-        return _interval(self.true_match_rates[rate])
+        return interval_of(self.true_match_rates[rate])
 
 
 def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, seed: int = 0) -> Resampled:
@@ -56,13 +57,18 @@ def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, s
         for rate, (pairs, standing_for) in tails.items():
             both = (weights[pairs.probes] * weights[pairs.references]).cumsum() * standing_for
             at = int(np.searchsorted(both, rate * total))
-            if at >= both.size or at == 0:
-                continue
-            thresholds[rate].append(float(pairs.scores[at]))
-            matching = int(np.searchsorted(-mated.scores, -pairs.scores[at], side="right"))
-            if own.size and own[-1] > 0:
-                found[rate].append(float(own[matching - 1] / own[-1]) if matching else 0.0)
+            threshold = float(pairs.scores[at]) if 0 < at < both.size else math.nan
+            thresholds[rate].append(threshold)
+            found[rate].append(_share_from(threshold, mated.scores, own))
     return Resampled(thresholds, found)
+
+
+def _share_from(threshold: float, scores: Floats, weights: npt.NDArray[np.float64]) -> float:
+    """Of the pairs' weight, summed from the most alike pair on, what lies at or above a threshold."""
+    if math.isnan(threshold) or not weights.size or weights[-1] <= 0:
+        return math.nan
+    matching = int(np.searchsorted(-scores, -threshold, side="right"))
+    return float(weights[matching - 1] / weights[-1]) if matching else 0.0
 
 
 def _draws(identities: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
@@ -93,9 +99,11 @@ def _sorted(pairs: KeptPairs) -> KeptPairs:
     return pairs.at(order)
 
 
-def _interval(values: list[float]) -> Interval | None:
-    # A draw in which a rate could not be measured says that the data do not carry it.
-    if len(values) < 0.9 * REPLICATES:
+def interval_of(values: npt.ArrayLike) -> Interval | None:
+    """95 % of the values of all replicates; None where more than a tenth of them could not be measured."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if known.size < 0.9 * REPLICATES:
         return None
-    low, high = np.percentile(values, [2.5, 97.5])
+    low, high = np.percentile(known, [2.5, 97.5])
     return Interval(float(low), float(high))

@@ -29,6 +29,7 @@ from visavis_accuracy.photographs import (
 )
 from visavis_accuracy.recall_command import recall_command
 from visavis_accuracy.report import facts, terminal_table, times_table, write
+from visavis_accuracy.resolution_command import resolution_command
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.stage_times import StageClock
@@ -200,6 +201,7 @@ def contracts_command(
 
 app.command(name="recall")(recall_command)
 app.command(name="pairs")(pairs_command)
+app.command(name="resolution")(resolution_command)
 app.command(name="crowd")(crowd_command)
 
 

@@ -170,3 +170,10 @@ def _encode(picture: Image.Image, face: BoundingBox, *, orientation: int = 1) ->
 
 def _centre(box: BoundingBox) -> tuple[float, float]:
     return box.left + box.width / 2, box.top + box.height / 2
+
+
+def set_back(photograph: Image.Image, face: BoundingBox, face_px: float) -> Scene:
+    """The photograph as it is, in the middle of a square so large that its face is ``face_px`` high in the frame."""
+    side = max(1, round(face.height * FRAME / face_px))
+    across, down = _centre(face)
+    return _encode(*_window(photograph, face, round(across - side / 2), round(down - side / 2), side, side))
