@@ -18,6 +18,8 @@ from visavis_accuracy.scores import Floats, Ids, KeptPairs, PairScores
 REPLICATES = 200
 #: Single pairs that one replicate weighs at the most; beyond it a random share stands for all.
 WEIGHED = 600_000
+#: So many times the pairs above a threshold must be among the most alike, lest a replicate's threshold lie below them.
+REACH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Interval:
 
     low: float
     high: float
+
+
+def between(interval: Interval | None) -> str:
+    """For people; a dash where there is none."""
+    return "–" if interval is None else f"{interval.low:.4f} … {interval.high:.4f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Resampled:
 def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, seed: int = 0) -> Resampled:
     """Thresholds and true match rates of :data:`REPLICATES` draws of identities (numbers, one per template)."""
     sizes = np.bincount(identities).astype(np.float64)
-    mated = _sorted(_share(scores.kept_mated, seed))
+    mated = _sorted(_share(scores.kept_mated, WEIGHED, seed))
     tails = {rate: _tail(scores, rate, seed) for rate in rates}
     thresholds: dict[float, list[float]] = {rate: [] for rate in rates}
     found: dict[float, list[float]] = {rate: [] for rate in rates}
@@ -55,7 +62,7 @@ def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, s
         total = ((weights * sizes).sum() ** 2 - ((weights * sizes) ** 2).sum()) / 2
         own = weights[mated.probes].cumsum()
         for rate, (pairs, standing_for) in tails.items():
-            both = (weights[pairs.probes] * weights[pairs.references]).cumsum() * standing_for
+            both = (weights[pairs.probes] * weights[pairs.references] * standing_for).cumsum()
             at = int(np.searchsorted(both, rate * total))
             threshold = float(pairs.scores[at]) if 0 < at < both.size else math.nan
             thresholds[rate].append(threshold)
@@ -77,20 +84,41 @@ def _draws(identities: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
         yield np.bincount(draw.integers(0, identities, identities), minlength=identities).astype(np.float64)
 
 
-def _tail(scores: PairScores, rate: float, seed: int) -> tuple[KeptPairs, float]:
-    """The pairs around the threshold and above it, most alike first, and how many pairs each stands for."""
-    kept = scores.kept_non_mated
-    wanted = int(10 * rate * scores.non_mated_pairs) + 2000
-    if wanted < kept.scores.size:
-        kept = kept.above(float(np.partition(kept.scores, kept.scores.size - wanted)[kept.scores.size - wanted]))
-    shared = _share(kept, seed)
-    return _sorted(shared), kept.scores.size / max(shared.scores.size, 1)
+def _tail(scores: PairScores, rate: float, seed: int) -> tuple[KeptPairs, Floats]:
+    """The pairs around the threshold and above it, most alike first, and how many pairs each of them stands for.
+
+    Where the most alike pairs do not reach far enough below the threshold, the random share continues them.
+    """
+    kept, every = scores.kept_non_mated, scores.non_mated_pairs
+    wanted = int(10 * rate * every) + 2000
+    if kept.scores.size >= min(REACH * rate, 1) * every:
+        return _weighed(_most_alike(kept, wanted), 1, WEIGHED, seed)
+    lower = scores.shared_non_mated.below(scores.kept_from)
+    each = (every - kept.scores.size) / max(lower.scores.size, 1)
+    below = _most_alike(lower, int((wanted - kept.scores.size) / each) + 1)
+    parts = [_weighed(kept, 1, WEIGHED // 2, seed), _weighed(below, each, WEIGHED // 2, seed)]
+    # All of the first part score higher than all of the second.
+    return KeptPairs.join([pairs for pairs, _ in parts]), np.concatenate([numbers for _, numbers in parts])
 
 
-def _share(pairs: KeptPairs, seed: int) -> KeptPairs:
-    if pairs.scores.size <= WEIGHED:
+def _weighed(pairs: KeptPairs, each: float, most: int, seed: int) -> tuple[KeptPairs, Floats]:
+    """Most alike first, at most so many, and how many pairs each then stands for, where it stood for ``each``."""
+    shared = _sorted(_share(pairs, most, seed))
+    for_each = each * pairs.scores.size / max(shared.scores.size, 1)
+    return shared, np.full(shared.scores.size, for_each, np.float32)
+
+
+def _most_alike(pairs: KeptPairs, wanted: int) -> KeptPairs:
+    size = pairs.scores.size
+    if wanted >= size:
         return pairs
-    chosen = np.random.default_rng(seed).choice(pairs.scores.size, WEIGHED, replace=False)
+    return pairs.above(float(np.partition(pairs.scores, size - wanted)[size - wanted]))
+
+
+def _share(pairs: KeptPairs, most: int, seed: int) -> KeptPairs:
+    if pairs.scores.size <= most:
+        return pairs
+    chosen = np.random.default_rng(seed).choice(pairs.scores.size, most, replace=False)
     return pairs.at(chosen)
 
 

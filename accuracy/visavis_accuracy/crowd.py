@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from visavis_accuracy.bootstrap import resample
+from visavis_accuracy.bootstrap import between, resample
 from visavis_accuracy.rates import RATES, threshold_at, true_match_rate_at
 from visavis_accuracy.scores import Floats, Ids, count_pairs
 from visavis_accuracy.terminal import console, progress_bar
@@ -48,7 +48,7 @@ def crowd_command(
         scores = count_pairs(vectors, identities, lambda done: bar.update(task, completed=done))
     counted = time.perf_counter()
     counted_mb = peak_mb()
-    resample(scores, identities, RATES)
+    resampled = resample(scores, identities, RATES)
     ended = time.perf_counter()
     console.print(f"{templates:,} templates of {dimensions} numbers, {people:,} people")
     console.print(f"{scores.mated_pairs:,} mated and {scores.non_mated_pairs:,} non-mated pairs")
@@ -58,5 +58,6 @@ def crowd_command(
     console.print(f"intervals: {ended - counted:.1f} s, at most {peak_mb():.0f} MB")
     for rate in RATES:
         if (threshold := threshold_at(scores, rate)) is not None:
-            found = true_match_rate_at(scores, threshold)
-            console.print(f"FMR {rate:.0e}: threshold {threshold:.4f}, TMR {found:.4f}")
+            thresholds = between(resampled.threshold_interval(rate))
+            found = f"{true_match_rate_at(scores, threshold):.4f} ({between(resampled.true_match_interval(rate))})"
+            console.print(f"FMR {rate:.0e}: threshold {threshold:.4f} ({thresholds}), TMR {found}", highlight=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from visavis_accuracy.bootstrap import Interval
+from visavis_accuracy.bootstrap import between
 from visavis_accuracy.evaluation import Evaluation, RateRow
 from visavis_accuracy.files import write_json, write_text
 from visavis_accuracy.plots import det_curve, save, score_histogram
@@ -189,11 +189,7 @@ def _cells(row: RateRow) -> tuple[str, ...]:
     return (
         f"{row.false_match_rate:.0e}",
         "–" if row.threshold is None else f"{row.threshold:.4f}",
-        _between(row.threshold_interval),
+        between(row.threshold_interval),
         "–" if row.true_match_rate is None else f"{row.true_match_rate:.4f}",
-        _between(row.true_match_interval),
+        between(row.true_match_interval),
     )
-
-
-def _between(interval: Interval | None) -> str:
-    return "–" if interval is None else f"{interval.low:.4f} … {interval.high:.4f}"

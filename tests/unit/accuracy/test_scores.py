@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from visavis_accuracy import scores as scores_module
-from visavis_accuracy.bootstrap import resample
+from visavis_accuracy.bootstrap import Resampled, resample
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate
 from visavis_accuracy.crowd import make_crowd
 from visavis_accuracy.pairs_file import Pair
@@ -84,6 +84,21 @@ def test_of_more_mated_pairs_than_are_kept_a_random_share_stands_for_all(monkeyp
         assert np.percentile(share.scores, part) == pytest.approx(np.percentile(mated, part), abs=0.01)
 
 
+def test_beside_the_most_alike_pairs_a_random_share_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the distribution of all non-mated pairs, of every person, and never a mated one."""
+    monkeypatch.setattr(scores_module, "BLOCK", 100)
+    vectors, identities = people(20, 60)
+    _, non_mated = every_pair(vectors, identities)
+    share = count_pairs(vectors, identities, kept=20_000).shared_non_mated
+    assert share.scores.size == pytest.approx(20_000 * non_mated.size / 719_400, rel=0.02)
+    assert not (share.probes == share.references).any()
+    of_each = np.bincount(np.concatenate([share.probes, share.references]), minlength=20)
+    assert of_each == pytest.approx(2 * share.scores.size / 20, rel=0.1)
+    for part in (1, 10, 50, 90, 99):
+        assert np.percentile(share.scores, part) == pytest.approx(np.percentile(non_mated, part), abs=0.01)
+    assert count_pairs(vectors, identities).shared_non_mated.scores.size == 0
+
+
 def test_equally_alike_pairs_are_not_kept_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """One photograph under many names: what is kept stays bounded, and the histogram knows the rates."""
     monkeypatch.setattr(scores_module, "BLOCK", 50)
@@ -148,6 +163,22 @@ def test_intervals_hold_the_figure_and_resample_people(crowd: tuple[np.ndarray, 
         assert matches.low <= true_match_rate_at(counted, threshold) <= matches.high
     widths = [i.high - i.low for i in map(found.threshold_interval, (1e-2, 1e-3, 1e-4)) if i]
     assert widths == sorted(widths)
+
+
+def test_intervals_reach_below_the_most_alike_pairs(crowd: tuple[np.ndarray, np.ndarray, PairScores]) -> None:
+    """As where 100,000 templates have billions of pairs: nearly the intervals of all pairs, at every rate."""
+    vectors, identities, counted = crowd
+    whole = resample(counted, identities, RATES)
+    few = count_pairs(vectors, identities, kept=100_000)
+    found = resample(few, identities, RATES)
+    for rate in (1e-1, 1e-2, 1e-3, 1e-4):
+        for read in (Resampled.threshold_interval, Resampled.true_match_interval):
+            expected, got = read(whole, rate), read(found, rate)
+            assert expected is not None
+            assert got is not None
+            assert (got.low, got.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+    kept = few.kept_non_mated.scores.size
+    assert kept <= 100_000 < 0.1 * few.non_mated_pairs  # so that 1e-1 is read below what is kept
 
 
 def test_a_fitted_tail_continues_the_pairs_it_was_fitted_to() -> None:
