@@ -44,7 +44,7 @@ class TritonPythonModel:
         cv2.setNumThreads(1)
         self.second_look = read_switch(json.loads(args["model_config"])["parameters"], "second_look")
         self.decoding = _of_decoder("decoding")
-        self.shelves = _of_decoder("shelf").Shelves()
+        self.shelves = _of_decoder("shelf").Shelves(pb_utils.Logger.log_warn)
         # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
         self.faults = {
             self.decoding.PictureUnreadable: "picture_unreadable",

@@ -10,6 +10,7 @@ by whoever held it. A slot whose ticket does not come back (its request ended be
 ``LENT_S`` seconds; a reader that was slower sees that from the ticket when it has read.
 
 A shelf is a short cut and no more: where it is full, gone or not to be had, the aligner decodes the file once more.
+That a shelf cannot be opened is told, because each picture then costs its decoding twice.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ PlaceRow = npt.NDArray[np.int64]
 SLOTS = 16
 #: What the decoder hands out is hardly ever longer than twice the detector's frame of 640 pixels.
 SLOT_BYTES = 1280 * 1280 * 3
-#: Longer than any request is allowed to take in Triton.
-LENT_S = 60.0
+#: A little longer than the proxy waits for Triton (``VISAVIS_ENGINE_TIMEOUT_S``, 8 s unless it is set): then nobody
+#: waits for the picture any more. To whoever does wait longer it costs a second decoding, and nothing worse.
+LENT_S = 10.0
 NAME = "visavis-shelf"
 #: What ``/proc`` shows for such a memory file, and for nothing that has a name.
 LINK = f"/memfd:{NAME} (deleted)"
@@ -40,8 +42,6 @@ LINK = f"/memfd:{NAME} (deleted)"
 _WORDS = 1 + 2 * SLOTS
 _HEAD = mmap.PAGESIZE
 _SIZE = _HEAD + SLOTS * SLOT_BYTES
-#: Shelves whose decoders are gone are let go when there are more than so many.
-_MOST_OPEN = 128
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,15 @@ NOWHERE = np.zeros(7, np.int64)
 
 
 class _Memory:
-    """A shelf's file, mapped."""
+    """A shelf's file, mapped.
+
+    Raises:
+        OSError: it cannot be mapped.
+        ValueError: it is shorter than a shelf.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        self.identity = _identity(os.fstat(descriptor))
         whole = mmap.mmap(descriptor, _SIZE)
         words = memoryview(whole)[: 8 * _WORDS].cast("q")
         self.key, self.lent, self.returned = words[:1], words[1 : 1 + SLOTS], words[1 + SLOTS :]
@@ -135,10 +141,15 @@ class Shelf:
 
 
 class Shelves:
-    """The aligner's side: every decoder's shelf, opened when it is first heard of. Used by one thread."""
+    """The aligner's side: every decoder's shelf, opened when it is first heard of. Used by one thread.
 
-    def __init__(self) -> None:
+    ``tell`` is given one sentence when a shelf cannot be opened, and no other before one could be again.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
         self._open: dict[tuple[int, int, int], _Memory] = {}
+        self._tell = tell
+        self._told = False
 
     def look(self, row: Sequence[int]) -> tuple[Place, Pixels] | None:
         """The picture (h, w, 3) at a place, to be read in place and given back; None where it does not lie there."""
@@ -160,26 +171,52 @@ class Shelves:
     def _memory(self, place: Place) -> _Memory | None:
         name = place.process, place.file, place.key
         if name not in self._open:
-            memory = _opened(place)
-            if memory is None:
+            try:
+                memory = _opened(place)
+            except OSError as reason:
+                if not self._told:
+                    self._tell(f"pictures are decoded twice: no shelf in process {place.process}: {reason}")
+                self._told = True
                 return None
-            if len(self._open) >= _MOST_OPEN:
-                self._open.pop(next(iter(self._open)))
+            # A decoder that is new may stand for one that is gone, whose shelf would stay in memory as long as we do.
+            self._open = {other: held for other, held in self._open.items() if _is_there(other, held)}
             self._open[name] = memory
+            self._told = False
         return self._open[name]
 
 
-def _opened(place: Place) -> _Memory | None:
-    """The shelf that a place names; None where there is none, or something else."""
-    path = f"/proc/{place.process}/fd/{place.file}"
+def _opened(place: Place) -> _Memory:
+    """The shelf that a place names.
+
+    Raises:
+        OSError: there is none, or something else, or it may not be opened.
+    """
+    path = _path(place.process, place.file)
+    if os.readlink(path) != LINK:
+        raise OSError(f"{path} is something else")
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if os.readlink(path) != LINK:
-            return None
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        memory = _Memory(descriptor) if os.fstat(descriptor).st_size == _SIZE else None
+        memory = _Memory(descriptor)
+    except ValueError as error:
+        raise OSError(f"{path} is something else") from error
     finally:
         os.close(descriptor)
-    return memory if memory is not None and memory.key[0] == place.key else None
+    if memory.key[0] != place.key:
+        raise OSError(f"{path} is another one")
+    return memory
+
+
+def _is_there(name: tuple[int, int, int], memory: _Memory) -> bool:
+    """Whether the shelf's decoder still has it open: its number may be another process's by now."""
+    try:
+        return _identity(os.stat(_path(*name[:2]))) == memory.identity
+    except OSError:
+        return False
+
+
+def _path(process: int, file: int) -> str:
+    return f"/proc/{process}/fd/{file}"
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
