@@ -16,7 +16,7 @@ from visavis_accuracy.calibration import CalibrationImpossible, calibrate, docum
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.crowd import crowd_command
 from visavis_accuracy.evaluation import evaluate, found_only
-from visavis_accuracy.files import write_json
+from visavis_accuracy.files import PlaceUnusable, check_writable, write_json
 from visavis_accuracy.pairs_command import pairs_command
 from visavis_accuracy.pairs_file import read_pairs
 from visavis_accuracy.photographs import (
@@ -33,7 +33,7 @@ from visavis_accuracy.resolution_command import resolution_command
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
 from visavis_accuracy.stage_times import StageClock
-from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol
+from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol, maker_of
 from visavis_accuracy.terminal import (
     Directory,
     Labels,
@@ -44,11 +44,12 @@ from visavis_accuracy.terminal import (
     progress_bar,
     read_dropped,
     read_models,
+    say,
 )
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
+from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
-from visavis_client.triton import TritonEngine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -58,6 +59,8 @@ Most = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
 
+#: What a user can mend; anything else is a fault of this program and shows its traceback.
+FAULTS = (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, PlaceUnusable, EngineError, OSError)
 #: So that no famous face decides the thresholds.
 MOST_PER_PERSON = 5
 
@@ -80,10 +83,11 @@ def evaluate_command(
     """Error rates over all pairs, with intervals: table, JSON, plots and a page."""
     if pairs and (drop or at_most):
         raise CollectionInvalid("--pairs names its photographs itself: leave out --drop and --at-most")
+    check_writable(report / "evaluation.json", report / "evaluation.html")
     models, dropped = read_models(model_repository), read_dropped(drop, directory)
     photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, dropped, at_most), None)
     clock = StageClock(triton)
-    enrolled = _enrol(photographs, triton, models, face, no_cache, concurrency)
+    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache, concurrency)
     times = clock.stop(enrolled.answered)
     about = {
         "name": directory.name,
@@ -95,11 +99,11 @@ def evaluate_command(
         found = evaluate(photographs, enrolled, pairs=chosen, stage_times=times)
     console.print(terminal_table(found))
     for name, value in facts(found, about).items():
-        console.print(f"{name}: {value}", highlight=False)
+        say(f"{name}: {value}")
     if times is not None:
         console.print(times_table(times))
     for path in write(found, about, report):
-        console.print(f"wrote {path}", highlight=False)
+        say(f"wrote {path}")
 
 
 @app.command(name="calibrate")
@@ -115,9 +119,11 @@ def calibrate_command(
     no_cache: NoCache = False,
 ) -> None:
     """Thresholds per false match rate from your own photographs."""
+    path = output or model_repository / "operating_points.json"
+    check_writable(path)
     models, dropped = read_models(model_repository), read_dropped(drop, directory)
     photographs = _photographs(directory, dropped, at_most)
-    enrolled = _enrol(photographs, triton, models, face, no_cache)
+    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs"):
         vectors, identities = found_only(photographs, enrolled)
         scores = count_pairs(vectors, identities)
@@ -130,7 +136,6 @@ def calibrate_command(
         "photographs_per_person": at_most or None,
         "dropped": dropped,
     }
-    path = output or model_repository / "operating_points.json"
     write_json(path, document(points, scores, models=models, data=data))
     table = Table("FMR", "threshold", "95 %", "", title=f"Operating points of {models['identity']}")
     for point in points:
@@ -138,7 +143,7 @@ def calibrate_command(
         origin = "extrapolated" if point.extrapolated else "measured"
         table.add_row(f"{point.false_match_rate:.0e}", f"{point.threshold:.4f}", between, origin)
     console.print(table)
-    console.print(f"wrote {path}", highlight=False)
+    say(f"wrote {path}")
 
 
 @app.command(name="splits")
@@ -153,8 +158,9 @@ def splits_command(
     no_cache: NoCache = False,
 ) -> None:
     """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
+    models = read_models(model_repository)
     photographs = _photographs(directory, read_dropped(drop, directory), at_most)
-    enrolled = _enrol(photographs, triton, read_models(model_repository), face, no_cache)
+    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs of every half"):
         rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
     console.print(_splits_table(rows))
@@ -178,6 +184,7 @@ def contracts_command(
     no_cache: NoCache = False,
 ) -> None:
     """Our false match rate at the thresholds that the vendors print; exit 1 where one is off by more than allowed."""
+    check_writable(report / "contracts.json")
     models = read_models(model_repository)
     points = OperatingPoints.load(
         model_repository / "operating_points.json",
@@ -185,16 +192,15 @@ def contracts_command(
         detector=models["detector"]["sha256"],
     )
     photographs = sample(_photographs(directory, read_dropped(drop, directory), at_most), limit)
-    enrolled = _enrol(photographs, triton, models, face, no_cache)
+    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs"):
         scores = count_pairs(*found_only(photographs, enrolled))
         rows = measure_contracts(scores, points)
     console.print(contracts_table(rows))
     console.print(f"{scores.non_mated_pairs:,} non-mated pairs; thresholds {points.evidence}", highlight=False)
-    report.mkdir(parents=True, exist_ok=True)
     about = {"data": directory.name, "non_mated_pairs": scores.non_mated_pairs, "thresholds": points.evidence}
     write_json(report / "contracts.json", {**about, "models": models, "contracts": contracts_document(rows)})
-    console.print(f"wrote {report / 'contracts.json'}", highlight=False)
+    say(f"wrote {report / 'contracts.json'}")
     if any(row.holds is False for row in rows):
         raise typer.Exit(1)
 
@@ -222,6 +228,7 @@ def _photographs(directory: Path, dropped: Collection[str], at_most: int) -> lis
 def _enrol(
     photographs: Sequence[Photograph],
     triton: str,
+    model_repository: Path,
     models: dict[str, Any],
     subject: Subject,
     no_cache: bool,
@@ -229,12 +236,10 @@ def _enrol(
 ) -> Enrolled:
     path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
     cache = TemplateCache(path)
-    # The detector shapes a template too, and so does a second look: the cache knows it by more than the embedder.
-    looks = "" if models["detector"].get("second_look", True) else " looks once"
-    model = ModelIdentity(f"{models['identity']} {models['detector']['sha256'][:12]}{looks}")
+    model = maker_of(model_repository, models)
 
     async def run(progress: Progress) -> Enrolled:
-        engine = TritonEngine(triton, model=model, timeout_s=30)
+        engine = open_engine(triton, model=model, timeout_s=30)
         task = progress.add_task("photographs", total=len(photographs))
         try:
 
@@ -256,6 +261,8 @@ def faults(error: BaseException) -> Collection[str]:
     """The sentences of an error, or of every error in a group."""
     if isinstance(error, BaseExceptionGroup):
         return {sentence for inner in error.exceptions for sentence in faults(inner)}
+    if isinstance(error, OSError):  # a disk is full, say
+        return {": ".join(str(part) for part in (error.filename, error.strerror) if part) or repr(error)}
     return {str(error)}
 
 
@@ -263,7 +270,7 @@ def main() -> None:
     """Run; a fault is one sentence and exit 1."""
     try:
         app(prog_name="visavis")
-    except* (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, EngineError) as group:
+    except* FAULTS as group:
         for sentence in sorted(faults(group)):
-            console.print(f"[red]{sentence}[/]", highlight=False)
+            say(sentence, style="red")
         raise SystemExit(1) from None

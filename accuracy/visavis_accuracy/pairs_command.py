@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from visavis_accuracy.files import write_text
+from visavis_accuracy.files import check_writable, write_text
 from visavis_accuracy.pairs_file import draw_folds, numbered, pairs_text
 from visavis_accuracy.photographs import CollectionInvalid, read_directory
-from visavis_accuracy.terminal import Directory, Labels, console, read_dropped
+from visavis_accuracy.terminal import Directory, Labels, read_dropped, say
 
 
 def pairs_command(
@@ -22,19 +22,15 @@ def pairs_command(
     out: Annotated[Path, typer.Option(help="The list to write.")] = Path("pairs.txt"),
 ) -> None:
     """Draw pairs in folds from photographs named NAME/NAME_0001.jpg, in the form of LFW's pairs.txt."""
+    check_writable(out)
     photographs = read_directory(directory, dropped=read_dropped(drop, directory))
     numbers = numbered(photographs)
     if not numbers:
         raise CollectionInvalid(f"no photograph in {directory} is named as in LFW: NAME/NAME_0001.jpg")
     unnamed = len(photographs) - sum(map(len, numbers.values()))
     if unnamed:
-        console.print(f"{unnamed} photographs are not named NAME/NAME_0001.jpg and left out", highlight=False)
+        say(f"{unnamed} photographs are not named NAME/NAME_0001.jpg and left out")
     drawn = draw_folds(numbers, folds=folds, per_kind=pairs, seed=seed)
-    try:
-        write_text(out, pairs_text(drawn))
-    except OSError as error:
-        raise CollectionInvalid(f"{out} cannot be written: {error.strerror}") from error
+    write_text(out, pairs_text(drawn))
     people = sum(len(fold.people) for fold in drawn)
-    console.print(
-        f"wrote {out}: {folds} folds of {pairs} mated and {pairs} non-mated pairs of {people:,} people", highlight=False
-    )
+    say(f"wrote {out}: {folds} folds of {pairs} mated and {pairs} non-mated pairs of {people:,} people")

@@ -29,20 +29,47 @@ def read_directory(root: Path, *, dropped: Collection[str] = ()) -> list[Photogr
     """A folder per identity, as LFW has it; identities in ``dropped`` are left out.
 
     Raises:
-        CollectionInvalid: there is nothing to compare.
+        CollectionInvalid: there is nothing to compare, a folder cannot be read, or a name cannot be written down.
     """
-    if not root.is_dir():
-        raise CollectionInvalid(f"{root} is not a directory")
-    found = [
-        Photograph(path, folder.name)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and folder.name not in dropped
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES
-    ]
+    try:
+        if not root.is_dir():
+            raise CollectionInvalid(f"{root} is not a directory")
+        found = [
+            Photograph(path, folder.name)
+            for folder in sorted(root.iterdir())
+            if folder.is_dir() and folder.name not in dropped
+            for path in sorted(folder.iterdir())
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        ]
+    except OSError as error:
+        raise CollectionInvalid(f"{error.filename} cannot be read: {error.strerror}") from error
+    for photograph in found:
+        # Reports, digests and lists of pairs are UTF-8; a file system's names need not be.
+        if not _is_utf8(str(photograph.path.relative_to(root))):
+            raise CollectionInvalid(f"{str(photograph.path)!a} has a name that is not UTF-8: rename it")
     if len({photograph.identity for photograph in found}) < 2:
         raise CollectionInvalid(f"{root} needs a folder of pictures for each of at least two people")
     return found
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        CollectionInvalid: it is gone, or may not be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CollectionInvalid(f"{path} cannot be read: {error.strerror}") from error
 
 
 def at_most_per_person(photographs: Sequence[Photograph], most: int) -> list[Photograph]:

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from visavis_accuracy.files import check_writable
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, read_directory, sample
 from visavis_accuracy.recall import Recall, ReferenceDetector, measure_recall
 from visavis_accuracy.recall_report import recall_tables, write_recall
 from visavis_accuracy.scenes import CASES, Case, Kind
-from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models
+from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models, say
 from visavis_client.faces import ModelIdentity
-from visavis_client.triton import TritonEngine
+from visavis_client.opening import open_engine
 
 #: Half, equal to, one and a half times and twice the ensemble's own frame: small faces want a large scale, faces that
 #: fill the picture a small one.
@@ -42,7 +43,7 @@ def recall_command(
     triton: Triton = "127.0.0.1:8001",
     model_repository: Repository = Path("model_repository"),
     limit: Limit = 100,
-    seed: Annotated[int, typer.Option(help="Chooses photographs and places.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses photographs and places.")] = 0,
     reference_size: Annotated[list[int], typer.Option(min=32, help="Scales: the longer side.")] = REFERENCE_SIZES,
     reference_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Detection score; default: that of the loaded YuNet, or 0.9.")
@@ -53,6 +54,7 @@ def recall_command(
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
 ) -> None:
     """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
+    check_writable(report / "recall.json")
     models = read_models(model_repository)
     threshold = _detection_threshold(models) if reference_threshold is None else reference_threshold
     reference = _reference(reference_model, reference_size, threshold)
@@ -71,7 +73,8 @@ def recall_command(
 def _detection_threshold(models: dict[str, Any]) -> float:
     """So that the scale alone makes the difference: YuNet's threshold as loaded, else the one OpenCV comes with."""
     detector = models["detector"]
-    return float(detector["score_threshold"]) if detector.get("family") == "yunet" else OPENCV_THRESHOLD
+    threshold = detector.get("score_threshold") if detector.get("family") == "yunet" else None
+    return float(threshold) if isinstance(threshold, int | float) else OPENCV_THRESHOLD
 
 
 def _reference(model: Path, sizes: Sequence[int], threshold: float) -> ReferenceDetector:
@@ -91,7 +94,7 @@ def _measure(
     cases: Sequence[Case],
 ) -> Recall:
     async def run(progress: Progress) -> Recall:
-        engine = TritonEngine(triton, model=model, timeout_s=30)
+        engine = open_engine(triton, model=model, timeout_s=30)
         task = progress.add_task("photographs", total=len(photographs))
         try:
 
@@ -111,6 +114,6 @@ def _show(recall: Recall, written: Sequence[Path]) -> None:
     for table in recall_tables(recall):
         console.print(table)
     for path in written:
-        console.print(f"wrote {path}", highlight=False)
+        say(f"wrote {path}")
     for complaint in recall.complaints:
-        console.print(f"[red]{complaint}[/]", highlight=False)
+        say(complaint, style="red")

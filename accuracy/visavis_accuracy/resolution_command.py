@@ -14,13 +14,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from visavis_accuracy.bootstrap import Interval
-from visavis_accuracy.files import write_json
+from visavis_accuracy.files import check_writable, write_json
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, at_most_per_person, read_directory
 from visavis_accuracy.pipeline import Pipeline
 from visavis_accuracy.resolution import RATE, Rate, Row, locate, measure
-from visavis_accuracy.terminal import Directory, Repository, Triton, console, progress_bar, read_models
+from visavis_accuracy.terminal import Directory, Repository, Triton, console, progress_bar, read_models, say
 from visavis_client.faces import ModelIdentity
-from visavis_client.triton import TritonEngine
+from visavis_client.opening import open_engine
 
 #: Heights in the frame. 0 stands for photographs as they are.
 HEIGHTS = [0.0, 96.0, 64.0, 48.0, 32.0, 24.0]
@@ -36,18 +36,18 @@ def resolution_command(
     face_px: Annotated[
         list[float], typer.Option(min=0, max=640, help="The face's height in the frame; 0: photographs as they are.")
     ] = HEIGHTS,
-    seed: Annotated[int, typer.Option(help="Chooses the people.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the people.")] = 0,
     report: Annotated[Path, typer.Option(help="Where resolution.json goes.")] = Path("build/resolution"),
 ) -> None:
     """True match rates and time of alignment from the whole picture, and from the detector's frame of 640 pixels."""
+    check_writable(report / "resolution.json")
     models, pipeline = read_models(model_repository), Pipeline(model_repository)
     photographs = choose(read_directory(directory), people, seed=seed)
     rows = _measure(photographs, [px or None for px in face_px], triton, ModelIdentity(models["identity"]), pipeline)
     console.print(table_of(rows))
-    report.mkdir(parents=True, exist_ok=True)
     about = {"data": directory.name, "seed": seed, "false_match_rate": RATE, "identity": models["identity"]}
     write_json(report / "resolution.json", {**about, "rows": [asdict(row) for row in rows]})
-    console.print(f"wrote {report / 'resolution.json'}", highlight=False)
+    say(f"wrote {report / 'resolution.json'}")
 
 
 def choose(photographs: Sequence[Photograph], people: int, *, seed: int) -> list[Photograph]:
@@ -73,7 +73,7 @@ def _measure(
     pipeline: Pipeline,
 ) -> list[Row]:
     async def run(progress: Progress) -> list[Row]:
-        engine = TritonEngine(triton, model=model, timeout_s=30)
+        engine = open_engine(triton, model=model, timeout_s=30)
         task = progress.add_task("answers", total=len(photographs) * (1 + 2 * len(heights)))
 
         def done(answers: int) -> None:

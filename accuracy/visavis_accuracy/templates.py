@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from visavis_accuracy.photographs import Photograph
+from visavis_accuracy.files import PlaceUnusable
+from visavis_accuracy.photographs import Photograph, read_bytes
 from visavis_client.engine import MAX_FACES, Engine
 from visavis_client.errors import EngineBusy, EngineUnavailable, PictureError
-from visavis_client.faces import Face, PictureAnalysis
+from visavis_client.faces import Face, ModelIdentity, PictureAnalysis
 
 #: Pictures under way at once: enough to keep every stage of the ensemble busy.
 CONCURRENCY = 12
@@ -75,30 +78,58 @@ class Enrolled:
         return self.analysed - len(self.unreadable)
 
 
+def maker_of(repository: Path, models: Mapping[str, Any]) -> ModelIdentity:
+    """Everything that makes templates what they are: graphs, the steps in Python, and how the steps are configured.
+
+    The embedder's identity says which templates may be compared; a cache asks for more. Comments count too: rather
+    made anew than answered by a decoder or an aligner of another day.
+    """
+    steps = hashlib.sha256()
+    for path in sorted(
+        path for kind in ("*/1/*.py", "*/*.pbtxt", "*/configs/*.pbtxt") for path in repository.glob(kind)
+    ):
+        steps.update(f"{path.relative_to(repository)}\0{hashlib.sha256(read_bytes(path)).hexdigest()}\n".encode())
+    return ModelIdentity(f"{models['identity']} {models['detector']['sha256'][:12]} {steps.hexdigest()[:12]}")
+
+
 class TemplateCache:
     """One SQLite file, readable by its owner alone: (content, model and choice of face) -> a template, or none."""
 
     def __init__(self, path: Path | None) -> None:
-        """None: keep nothing on disk."""
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS templates (content TEXT, model TEXT, vector BLOB, PRIMARY KEY (content, model))"
-        )
+        """None: keep nothing on disk. All methods raise PlaceUnusable where the file cannot be used."""
+        self._path = path
+        with self._told():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.touch(mode=0o600)
+            self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS templates "
+                "(content TEXT, model TEXT, vector BLOB, PRIMARY KEY (content, model))"
+            )
 
     def find(self, content: str, model: str) -> bytes | None:
         """The template's float32 bytes, empty where no face was found, None where nothing is known."""
-        row = self._database.execute(
-            "SELECT vector FROM templates WHERE content = ? AND model = ?", (content, model)
-        ).fetchone()
+        with self._told():
+            row = self._database.execute(
+                "SELECT vector FROM templates WHERE content = ? AND model = ?", (content, model)
+            ).fetchone()
         return None if row is None else bytes(row[0])
 
     def keep(self, content: str, model: str, vector: bytes) -> None:
         """Remember an answer."""
-        self._database.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?)", (content, model, vector))
+        with self._told():
+            self._database.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?)", (content, model, vector))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise PlaceUnusable(
+                f"templates cannot be kept in {self._path} ({error}): delete that file, or say --no-cache"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -117,6 +148,8 @@ async def enrol(
     """The subject's template of every photograph, so many pictures under way at once.
 
     Raises:
+        CollectionInvalid: a file is gone, or may not be read.
+        PlaceUnusable: the cache cannot be used.
         EngineError: the engine failed, or stayed away for half a minute.
     """
     answers: list[bytes] = [b""] * len(photographs)
@@ -129,7 +162,7 @@ async def enrol(
     async def work() -> None:
         nonlocal done, analysed
         for place in waiting:
-            data = photographs[place].path.read_bytes()
+            data = read_bytes(photographs[place].path)
             contents[place] = hashlib.sha256(data).hexdigest()
             known = cache.find(contents[place], maker)
             if known is None:
