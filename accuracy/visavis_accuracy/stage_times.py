@@ -13,6 +13,8 @@ from typing import Any
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from visavis_client.address import TritonAddress
+
 ENSEMBLE = "face_analysis"
 #: Model, what it does, and what one inference of it is about. A picture in which no face is found is five frames, and
 #: all faces of a photograph are embedded where the subject is the one in the middle.
@@ -83,7 +85,7 @@ class StageClock:
     """Reads the counters where a run begins and where it ends."""
 
     def __init__(self, address: str) -> None:
-        """``address`` is ``host:port`` of Triton's gRPC; the run begins now."""
+        """``address`` is ``host:port`` of Triton's gRPC, by HTTP nothing is asked; the run begins now."""
         self._address = address
         self._before = read_counters(address)
 
@@ -100,7 +102,9 @@ class StageClock:
 
 
 def read_counters(address: str) -> dict[str, Counters]:
-    """Every model's counts, asked of gRPC at ``host:port``; none where Triton does not tell."""
+    """Every model's counts, asked of gRPC at ``host:port``; none where Triton does not tell, or is known by HTTP."""
+    if TritonAddress.parse(address).by_http:
+        return {}
     client = InferenceServerClient(address)
     try:
         answer = client.get_inference_statistics(client_timeout=TIMEOUT_S)

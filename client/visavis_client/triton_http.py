@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import orjson
 
+from visavis_client.address import TritonAddress
 from visavis_client.engine import check_max_faces
 from visavis_client.errors import EngineError, EngineFault, EngineTimeout, EngineUnavailable, VisavisError
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
 from visavis_client.http_connection import Answer, HttpConnection
 from visavis_client.triton_tensors import INPUTS, MODEL, Tensor, analysis_of, contents_of, fault_in
 
-SCHEME = "http://"
 #: Where the JSON ends and the tensors begin, in requests and answers.
 JSON_BYTES = "Inference-Header-Content-Length"
 _READY_TIMEOUT_S = 2.0
@@ -32,9 +31,8 @@ class TritonHttpEngine:
 
     def __init__(self, address: str, *, model: ModelIdentity, timeout_s: float = 8.0) -> None:
         """``address`` is ``http://host:port``."""
-        parts = urlsplit(address)
-        self._host, self._port = parts.hostname or "", parts.port or 80
-        self._head_end = f" HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode("ascii")
+        self._address = TritonAddress.parse(address)
+        self._head_end = f" HTTP/1.1\r\nHost: {self._address.authority}\r\n".encode("ascii")
         self._model = model
         self._timeout_s = timeout_s
         self._idle: list[HttpConnection] = []
@@ -98,7 +96,7 @@ class TritonHttpEngine:
     async def _connect(self) -> HttpConnection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: HttpConnection(self._idle, self._all), self._host, self._port
+            lambda: HttpConnection(self._idle, self._all), self._address.host, self._address.port
         )
         return connection
 

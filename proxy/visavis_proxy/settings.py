@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from visavis_client.address import TritonAddress
 from visavis_proxy.contracts.aliyun.settings import AliyunSettings
 from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.contracts.facepp.settings import FacePpSettings
@@ -107,6 +108,12 @@ class Settings(BaseSettings):
     aliyun: AliyunSettings = AliyunSettings()
     jdcloud: JdCloudSettings = JdCloudSettings()
     aws: AwsSettings = AwsSettings()
+
+    @field_validator("triton")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        TritonAddress.parse(value)
+        return value
 
     @property
     def data_directory(self) -> Path:

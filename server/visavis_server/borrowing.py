@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from visavis_server.reaching import check_address, wait_for_listener
+from visavis_server.reaching import wait_for_listener
 from visavis_server.serve import export
 from visavis_server.state import STATE_FILE, ServingState, models_digest
 from visavis_server.triton import Device, EmbeddedTriton
@@ -17,18 +17,17 @@ from visavis_server.triton import Device, EmbeddedTriton
 
 @contextmanager
 def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, device: Device) -> Iterator[str]:
-    """The gRPC address, ``host:port``, of a Triton that is ready; one's own is gone afterwards.
+    """Where a Triton is ready, ``host:port`` (gRPC) or ``http://host:port``; one's own is gone afterwards.
 
     Raises:
         CommandFailed: there is none and none can be started.
     """
     running = ServingState.read(data_dir / STATE_FILE)
     if address is not None:
-        check_address(address)
         wait_for_listener(address)
         yield address
     elif running is not None and running.models == models_digest(repository):
-        yield running.triton.grpc
+        yield running.triton.address
     else:
         export(repository)
         log = data_dir / "triton-command.log"

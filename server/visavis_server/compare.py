@@ -12,10 +12,11 @@ import typer
 
 from visavis_client.comparison import ComparisonScore
 from visavis_client.comparison import compare as compare_templates
+from visavis_client.engine import Engine
 from visavis_client.errors import PictureError, VisavisError
 from visavis_client.faces import ModelIdentity, PictureAnalysis
+from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
-from visavis_client.triton import TritonEngine
 from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_server.borrowing import borrowed_triton
 from visavis_server.errors import CommandFailed
@@ -28,7 +29,7 @@ class CompareOptions:
 
     probe: Path
     reference: Path
-    #: ``host:port`` of Triton's gRPC; None: that of the service that runs here, or an engine of one's own.
+    #: ``host:port`` (gRPC) or ``http://host:port`` of a Triton; None: a running service's, or one's own.
     triton: str | None
     model_repository: Path
     data_dir: Path
@@ -77,7 +78,7 @@ def _read(path: Path) -> bytes:
 
 async def _compare(options: CompareOptions, address: str, images: list[bytes]) -> Comparison:
     model, points = _models(options.model_repository)
-    engine = TritonEngine(address, model=model)
+    engine = open_engine(address, model=model)
     try:
         probe, reference = await asyncio.gather(
             *(
@@ -94,7 +95,7 @@ async def _compare(options: CompareOptions, address: str, images: list[bytes]) -
     return Comparison(options, probe, reference, score, points)
 
 
-async def _analyse(engine: TritonEngine, path: Path, image: bytes) -> PictureAnalysis:
+async def _analyse(engine: Engine, path: Path, image: bytes) -> PictureAnalysis:
     try:
         return await engine.analyse(image)
     except PictureError as error:

@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.add_typer(tokens.app, name="tokens")
 
+_ADDRESS = "[http://]HOST:PORT"
 _DATA_DIR = platformdirs.user_data_path("visavis")
 
 ModelRepository = Annotated[
@@ -71,7 +72,7 @@ def serve(
     model_repository: ModelRepository = Path("model_repository"),
     triton: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", envvar="VISAVIS_TRITON", help="gRPC of a Triton that runs already."),
+        typer.Option(metavar=_ADDRESS, envvar="VISAVIS_TRITON", help="A Triton that runs already: gRPC, or HTTP."),
     ] = None,
     device: DeviceOption = Device.AUTO,
     data_dir: DataDir = _DATA_DIR,
@@ -108,8 +109,8 @@ def compare(
         typer.Option(
             "--triton",
             "--server",
-            metavar="HOST:PORT",
-            help="gRPC of a Triton.  [default: a running service's, or one's own]",
+            metavar=_ADDRESS,
+            help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]",
         ),
     ] = None,
     model_repository: ModelRepository = Path("model_repository"),
@@ -170,7 +171,7 @@ def measure(
     context: typer.Context,
     triton: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="gRPC of a Triton.  [default: a running service's, or one's own]"),
+        typer.Option(metavar=_ADDRESS, help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]"),
     ] = None,
     model_repository: ModelRepository = Path("model_repository"),
 ) -> None:

@@ -51,7 +51,7 @@ class ServeOptions:
     credentials: Path | None
     model_repository: Path
     data_dir: Path
-    #: ``host:port`` of somebody else's Triton, or None for the embedded one.
+    #: ``host:port`` (gRPC) or ``http://host:port`` of somebody else's Triton, or None for the embedded one.
     triton: str | None
     device: Device
     ready_file: Path | None

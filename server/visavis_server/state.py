@@ -11,18 +11,31 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from visavis_client.address import TritonAddress
+
 #: Within the data directory.
 STATE_FILE = "serving.json"
 
 
 @dataclass(frozen=True, slots=True)
 class TritonState:
-    """Addresses are ``host:port``; somebody else's Triton has gRPC alone."""
+    """Addresses are ``host:port``; of somebody else's Triton one alone is known, of gRPC or of HTTP."""
 
-    grpc: str
+    grpc: str | None
     http: str | None = None
     metrics: str | None = None
     pid: int | None = None
+
+    @classmethod
+    def at(cls, text: str) -> Self:
+        """What is known of a Triton at ``host:port`` (gRPC) or ``http://host:port``."""
+        address = TritonAddress.parse(text)
+        return cls(None, http=address.authority) if address.by_http else cls(address.authority)
+
+    @property
+    def address(self) -> str:
+        """Where a command asks it: by gRPC where that is known, else ``http://host:port``."""
+        return self.grpc or f"http://{self.http}"
 
 
 @dataclass(frozen=True, slots=True)

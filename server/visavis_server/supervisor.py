@@ -35,7 +35,7 @@ class Plan:
     workers: int
     #: Of the workers: the proxy's settings.
     environment: Mapping[str, str]
-    #: ``host:port`` of Triton's gRPC.
+    #: Triton's address: ``host:port`` of gRPC, or ``http://host:port``.
     triton: str
     #: Makes the next run of the embedded Triton; None where the Triton is somebody else's.
     make_triton: Callable[[], EmbeddedTriton] | None
@@ -122,7 +122,7 @@ class Supervisor:
             return
         embedded = self._triton
         if embedded is None:
-            triton = TritonState(self._plan.triton)
+            triton = TritonState.at(self._plan.triton)
         else:
             triton = TritonState(self._plan.triton, embedded.http_address, embedded.metrics_address, embedded.pid)
         state = ServingState(self._plan.url, triton, models=self._plan.models)

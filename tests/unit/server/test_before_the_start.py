@@ -46,6 +46,13 @@ def options(home: Path, **given: object) -> ServeOptions:
         ("VISAVIS_STATE__URL", "postgres://db", r"VISAVIS_STATE__URL must be sqlite:///absolute/path, redis://"),
         ("VISAVIS_STATE__URL", "sqlite:///dev/null/x.db", r"cannot keep state in /dev/null/x\.db: "),
         ("VISAVIS_STATE__ENCRYPTION_KEY", "short", r"VISAVIS_STATE__ENCRYPTION_KEY must be urlsafe base64 of 32 bytes"),
+        (
+            "VISAVIS_TRITON",
+            "https://triton:8000",
+            r"^VISAVIS_TRITON: an address is host:port, asked by gRPC, or http://",
+        ),
+        ("VISAVIS_TRITON", "http://triton:none", r"^VISAVIS_TRITON: an address is host:port"),
+        ("VISAVIS_TRITON", "triton", r"^VISAVIS_TRITON: an address is host:port"),
         ("VISAVIS_AWS__AUTHORISATION", "AWS_IAM", r"did you mean VISAVIS_AWS__AUTHORIZATION\?"),
     ],
 )
@@ -95,13 +102,14 @@ def test_an_address_where_nobody_listens_is_told_in_time() -> None:
     assert 0.3 < time.monotonic() - begun < 3
 
 
-@pytest.mark.parametrize("address", ["name.invalid:8001", "127.0.0.1:99999", "two..dots:8001"])
+@pytest.mark.parametrize("address", ["name.invalid:8001", "http://name.invalid:8000", "two..dots:8001"])
 def test_an_address_that_is_nobodys_is_told_the_same_way(address: str) -> None:
     with pytest.raises(CommandFailed, match=f"^nobody listens at {address} "):
         wait_for_listener(address, patience_s=0)
 
 
-def test_a_listener_that_comes_late_is_found() -> None:
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_a_listener_that_comes_late_is_found(scheme: str) -> None:
     """Whoever opens the port within the patience is waited for, though he says nothing yet."""
     (port,) = free_loopback_ports(1)
     with socket.socket() as listener:
@@ -112,14 +120,17 @@ def test_a_listener_that_comes_late_is_found() -> None:
 
         late = threading.Timer(0.4, listen)
         late.start()
-        wait_for_listener(f"127.0.0.1:{port}", patience_s=20)
+        wait_for_listener(f"{scheme}127.0.0.1:{port}", patience_s=20)
         late.join()
 
 
-def test_a_command_takes_no_address_that_is_none(tmp_path: Path) -> None:
-    borrowed = borrowed_triton("localhost", repository=tmp_path, data_dir=tmp_path, device=Device.CPU)
-    with pytest.raises(CommandFailed, match=r"^--triton localhost: an address is host:port"), borrowed:
+@pytest.mark.parametrize("address", ["localhost", "https://localhost:8000", "http://localhost", "127.0.0.1:99999"])
+def test_a_command_takes_no_address_that_is_none(tmp_path: Path, address: str) -> None:
+    borrowed = borrowed_triton(address, repository=tmp_path, data_dir=tmp_path, device=Device.CPU)
+    with pytest.raises(CommandFailed, match=f"^--triton {address}: an address is host:port"), borrowed:
         pass
+    with pytest.raises(CommandFailed, match=f"^--triton {address}: an address is host:port"):
+        serve(options(tmp_path, triton=address))
 
 
 def test_what_lies_open_beyond_loopback_is_one_line() -> None:

@@ -29,6 +29,16 @@ def test_the_services_triton_is_borrowed_for_its_own_models(tmp_path: Path, repo
         assert address == "127.0.0.1:2"
 
 
+def test_a_service_whose_triton_is_known_by_http_lends_it_too(tmp_path: Path, repositories: tuple[Path, Path]) -> None:
+    """As in docker-compose's proxy, which knows no other address."""
+    state = ServingState(
+        "http://127.0.0.1:1", TritonState.at("http://triton:8000"), models=models_digest(repositories[0])
+    )
+    state.write([tmp_path / STATE_FILE])
+    with borrowed_triton(None, repository=repositories[0], data_dir=tmp_path, device=Device.CPU) as address:
+        assert address == "http://triton:8000"
+
+
 def test_for_other_models_a_triton_of_ones_own_is_started(tmp_path: Path, repositories: tuple[Path, Path]) -> None:
     """Calibrating a new pack beside the old one's service: here the start fails for want of configurations."""
     borrowed = borrowed_triton(None, repository=repositories[1], data_dir=tmp_path, device=Device.CPU)

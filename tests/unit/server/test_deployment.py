@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from functools import cache
@@ -24,6 +25,7 @@ from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.sealing import new_key, open_sealer
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
+from visavis_server.errors import CommandFailed
 from visavis_server.installation import TritonInstallation
 from visavis_server.main import app
 
@@ -180,6 +182,24 @@ class TestProxy:
         assert open_sealer(settings)
         assert open_face_tokens(settings, FakeState(), FAKE_MODEL)
         asyncio.run(open_fetcher(settings).close())
+
+    def test_it_starts_as_far_as_the_models_that_its_volume_would_hold(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With its own environment; only places are this machine's, and Triton is somebody who listens."""
+        (tmp_path / "models.json").write_text("{}")
+        with socket.create_server(("127.0.0.1", 0)) as triton:
+            here = "{}:{}".format(*triton.getsockname())
+            for name, value in proxy_environment({KEY: new_key()}).items():
+                monkeypatch.setenv(name, value.replace("triton:8000", here))
+            monkeypatch.delenv("VISAVIS_STATE__URL")
+            monkeypatch.setenv("VISAVIS_PORT", "0")
+            monkeypatch.setenv("VISAVIS_MODEL_REPOSITORY", str(tmp_path))
+            monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))
+            assert os.environ["VISAVIS_TRITON"] == f"http://{here}"
+            with pytest.raises(CommandFailed, match=r"models\.json") as refusal:
+                app(["serve", *SERVICES["proxy"]["command"]], standalone_mode=False)
+        assert "--triton" not in str(refusal.value)
 
     def test_it_would_not_start_without_the_key_that_docker_compose_demands(
         self, monkeypatch: pytest.MonkeyPatch
