@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from visavis_accuracy.rates import false_match_rate_at, threshold_at
 from visavis_accuracy.scores import Floats, Ids, KeptPairs, PairScores
 
 REPLICATES = 200
@@ -55,7 +56,7 @@ def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, s
     """Thresholds and true match rates of :data:`REPLICATES` draws of identities (numbers, one per template)."""
     sizes = np.bincount(identities).astype(np.float64)
     mated = _sorted(_share(scores.kept_mated, WEIGHED, seed))
-    tails = {rate: _tail(scores, rate, seed) for rate in rates}
+    tails = {rate: _true_to_all(scores, rate, *_tail(scores, rate, seed)) for rate in rates}
     thresholds: dict[float, list[float]] = {rate: [] for rate in rates}
     found: dict[float, list[float]] = {rate: [] for rate in rates}
     for weights in _draws(sizes.size, seed):
@@ -99,6 +100,19 @@ def _tail(scores: PairScores, rate: float, seed: int) -> tuple[KeptPairs, Floats
     parts = [_weighed(kept, 1, WEIGHED // 2, seed), _weighed(below, each, WEIGHED // 2, seed)]
     # All of the first part score higher than all of the second.
     return KeptPairs.join([pairs for pairs, _ in parts]), np.concatenate([numbers for _, numbers in parts])
+
+
+def _true_to_all(scores: PairScores, rate: float, pairs: KeptPairs, standing_for: Floats) -> tuple[KeptPairs, Floats]:
+    """The same pairs with such numbers that they say of the threshold what all pairs say of it.
+
+    Else a share's own chance would shift an interval: by more than its width where there are many people.
+    """
+    threshold = threshold_at(scores, rate)
+    if threshold is None:
+        return pairs, standing_for
+    matching = float(standing_for[pairs.scores >= threshold].sum(dtype=np.float64))
+    all_matching = false_match_rate_at(scores, threshold) * scores.non_mated_pairs
+    return pairs, standing_for * np.float32(all_matching / matching) if matching else standing_for
 
 
 def _weighed(pairs: KeptPairs, each: float, most: int, seed: int) -> tuple[KeptPairs, Floats]:
