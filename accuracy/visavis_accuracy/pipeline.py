@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +41,7 @@ class Pipeline:
     def __init__(self, repository: Path) -> None:
         """Raises CollectionInvalid where the repository lacks them, or a library that they need is missing."""
         self._decoding = _module(repository / "image_decoder" / "1", "decoding")
+        self._framing = _module(repository / "image_decoder" / "1", "framing")
         self._faces = _module(repository / "face_aligner" / "1", "faces")
         import cv2  # which the modules have found just now
 
@@ -73,10 +75,10 @@ class Pipeline:
 
     def _decoded(self, image: bytes) -> tuple[Any, Pixels]:
         header = self._decoding.read_header(image, sys.maxsize)
-        return header, self._decoding.decode(image, header, self._decoding.long_side_for(header, _WHOLE))
+        return header, self._decoding.decode(image, header, self._framing.long_side_for(header.upright, _WHOLE))
 
     def _letterbox(self, picture: Pixels) -> tuple[Pixels, float]:
-        frame, scale = self._decoding.letterbox(picture)
+        frame, scale = self._framing.letterbox(picture)
         down, across = (max(1, round(side * scale)) for side in picture.shape[:2])
         return np.ascontiguousarray(frame[0, :down, :across]), scale
 
@@ -88,15 +90,18 @@ def _cpu_ms(act: Callable[[], object]) -> float:
 
 
 def _module(folder: Path, name: str) -> Any:
-    """One of the plain modules, which stand outside every package."""
+    """One of the plain modules, as part of a package that is its folder alone.
+
+    They stand outside every package; by their bare names others could be meant, which this process has loaded before.
+    """
     if not (folder / f"{name}.py").is_file():
         raise CollectionInvalid(f"{folder} has no {name}.py: that model repository is not whole")
-    sys.path.insert(0, str(folder))
+    package = ModuleType(f"_visavis_served_{bytes(folder.resolve()).hex()}")
+    package.__path__ = [str(folder)]
+    sys.modules.setdefault(package.__name__, package)
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(f"{package.__name__}.{name}")
     except ImportError as error:
         raise CollectionInvalid(
             f"{folder / name}.py cannot be run here ({error}): pip install 'visavis[accuracy,embedded]'"
         ) from error
-    finally:
-        sys.path.pop(0)

@@ -81,6 +81,7 @@ class Pipeline:
         self.detector = OurDetector(graphs[DETECTOR] or b"")
         self._embedder = OurEmbedder(graphs[EMBEDDER] or b"")
         self._decoding = served_module(repository, "image_decoder", "decoding")
+        self._framing = served_module(repository, "image_decoder", "framing")
         self._alignment = served_module(repository, "face_aligner", "alignment")
 
     def open(self, path: Path) -> Sample | None:
@@ -88,10 +89,10 @@ class Pipeline:
         data = path.read_bytes()
         try:
             header = self._decoding.read_header(data, _MAX_PIXELS)
-            picture = self._decoding.decode(data, header, self._decoding.FRAME)
+            picture = self._decoding.decode(data, header, self._framing.FRAME)
         except (self._decoding.PictureUnreadable, self._decoding.PictureTooLarge):
             return None
-        frame, scale = self._decoding.letterbox(picture)
+        frame, scale = self._framing.letterbox(picture)
         return Sample(picture, frame[0], scale)
 
     def enlargement(self, landmarks: Floats) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from alignment import SIZE, Pixels, Transform, align, scale_of, similarity
-from posture import sharpness
+
+from .alignment import SIZE, Pixels, Transform, align, scale_of, similarity
+from .posture import sharpness
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-sys.path.insert(0, str(Path(__file__).parent))
-from faces import SIZE, Geometry, cut, largest_first
-from posture import pose
-from second_look import Rows, look_again
+# Triton imports this file as a part of its folder.
+from .faces import SIZE, Geometry, cut, largest_first
+from .posture import pose
+from .second_look import Rows, look_again
 
 DETECTOR = "face_detector"
 DETECTED = ("boxes", "landmarks", "detection_scores", "face_count")
@@ -43,7 +43,7 @@ class TritonPythonModel:
         """Read the parameters. One thread: the instances share the cores."""
         cv2.setNumThreads(1)
         self.second_look = read_switch(json.loads(args["model_config"])["parameters"], "second_look")
-        self.decoding = _of_decoder("decoding")
+        self.decoding, self.framing = _of_decoder("decoding"), _of_decoder("framing")
         self.shelves = _of_decoder("shelf").Shelves(pb_utils.Logger.log_warn)
         # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
         self.faults = {
@@ -119,7 +119,7 @@ class TritonPythonModel:
         geometry = Geometry(*given["geometry"].tolist())
         sight = look_again(
             given["picture"],
-            lambda picture: self.decoding.crop(picture, header, region),
+            lambda picture: self.framing.crop(picture, header.upright, region),
             lambda factor: self._larger(given, factor) if geometry.reduced else given["picture"],
             lambda frames: detect(frames, given.request.timeout()),
         )
@@ -142,7 +142,7 @@ class TritonPythonModel:
         data = given["image"].reshape(-1)[0]
         header = self.decoding.read_header(data, sys.maxsize)
         region = tuple(given["region"].tolist())
-        return self.decoding.decode(data, header, self.decoding.long_side_for(header, region))
+        return self.decoding.decode(data, header, self.framing.long_side_for(header.upright, region))
 
     def _larger(self, given, factor):
         """The whole picture again, at least ``factor`` times as large as the one at hand."""

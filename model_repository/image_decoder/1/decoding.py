@@ -1,8 +1,8 @@
-"""Encoded bytes -> upright RGB picture and the detector's letterbox. Knows no Triton.
+"""Encoded bytes -> upright RGB picture. Knows no Triton.
 
-A JPEG is decoded at the smallest scale that still fills the letterbox (libjpeg scales inside its inverse DCT, so a
+A JPEG is decoded at the smallest scale that still has ``long_side`` pixels (libjpeg scales inside its inverse DCT, so a
 quarter of the pixels costs a quarter of the work); whoever needs more detail calls :func:`decode` again with a larger
-``long_side``. Everything else is decoded whole.
+one. Everything else is decoded whole.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from PIL import Image, UnidentifiedImageError
 
 Pixels = npt.NDArray[np.uint8]
 
-#: The detector's frame, pixels.
-FRAME = 640
 #: Read by Pillow, beside JPEG. A list of its own, so that a file cannot choose an obscure parser.
 FORMATS = ("PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
 #: A JPEG whose only fault is a few bytes too many before its end is whole all the same; cameras write such files.
@@ -50,10 +48,6 @@ class PictureUnreadable(Exception):
 
 class PictureTooLarge(Exception):
     """More pixels than allowed, by its header."""
-
-
-class RegionInvalid(Exception):
-    """The region is empty or lies outside the picture."""
 
 
 @dataclass(frozen=True)
@@ -117,69 +111,6 @@ def decode(data: bytes, header: Header, long_side: float, room: Pixels | None = 
         with _open(data, ("JPEG",) if header.is_jpeg else FORMATS) as picture:
             pixels = _reduced(_rgb(picture), long_side)
     return turn_upright(pixels, header.orientation)
-
-
-def new_frame() -> Pixels:
-    """Room for one letterbox, not yet filled."""
-    return np.empty((1, FRAME, FRAME, 3), np.uint8)
-
-
-def letterbox(picture: Pixels, frame: Pixels | None = None) -> tuple[Pixels, float]:
-    """Fit a picture into the top left of a black frame: uint8 (1, 640, 640, 3), and frame pixels per picture pixel.
-
-    ``frame`` is one of before, to be filled anew: mapping fresh memory takes longer than scaling a small picture.
-    """
-    height, width = picture.shape[:2]
-    scale = FRAME / max(height, width)
-    across, down = max(1, round(width * scale)), max(1, round(height * scale))
-    frame = new_frame() if frame is None else frame
-    frame[0, down:] = 0
-    frame[0, :down, across:] = 0
-    # Area averaging where pixels would be skipped; between half and full size linear loses nothing and is faster.
-    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    cv2.resize(picture, (across, down), dst=frame[0, :down, :across], interpolation=method)
-    return frame, scale
-
-
-def crop(picture: Pixels, header: Header, region: tuple[int, int, int, int]) -> tuple[Pixels, float, float]:
-    """The part of an upright picture inside a region (left, top, width, height of the original), and its left and top.
-
-    Left and top are those of the part as it was really cut, in original pixels. All zeros: the whole picture.
-
-    Raises:
-        RegionInvalid: nothing of it lies in the picture.
-    """
-    if not any(region):
-        return picture, 0.0, 0.0
-    left, top, right, bottom = clip_region(header, region)
-    shrink_x, shrink_y = picture.shape[1] / header.upright[0], picture.shape[0] / header.upright[1]
-    x0, y0 = int(left * shrink_x), int(top * shrink_y)
-    x1, y1 = max(x0 + 1, round(right * shrink_x)), max(y0 + 1, round(bottom * shrink_y))
-    return picture[y0:y1, x0:x1], x0 / shrink_x, y0 / shrink_y
-
-
-def clip_region(header: Header, region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a region inside the upright picture.
-
-    Raises:
-        RegionInvalid: nothing of it lies in the picture.
-    """
-    width, height = header.upright
-    left, top, across, down = region
-    right, bottom = min(width, left + across), min(height, top + down)
-    left, top = max(0, left), max(0, top)
-    if across <= 0 or down <= 0 or right <= left or bottom <= top:
-        raise RegionInvalid(f"{region} holds nothing of a picture of {width}x{height}")
-    return left, top, right, bottom
-
-
-def long_side_for(header: Header, region: tuple[int, int, int, int]) -> float:
-    """How long the longer side of the whole decoded picture must be for its region to fill the letterbox."""
-    longest = float(max(header.width, header.height))
-    if not any(region):
-        return min(longest, FRAME)
-    left, top, right, bottom = clip_region(header, region)
-    return min(longest, FRAME * longest / max(right - left, bottom - top))
 
 
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -1,25 +1,22 @@
-"""Triton's shell over decoding.py and shelf.py: encoded bytes in; letterbox, geometry and the picture out.
+"""Triton's shell over decoding.py, framing.py and shelf.py: encoded bytes in; letterbox, geometry and the picture out.
 
 The picture itself is an output for whoever asks for it; the ensemble asks for the place where it lies instead.
 """
 
 import json
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-sys.path.insert(0, str(Path(__file__).parent))
-import decoding
-import shelf
+# Triton imports this file as a part of its folder.
+from . import decoding, framing, shelf
 
 #: The word that the client knows a fault of the picture by (docs/architecture.md).
 FAULTS = {
     decoding.PictureUnreadable: "picture_unreadable",
     decoding.PictureTooLarge: "picture_too_large",
-    decoding.RegionInvalid: "region_invalid",
+    framing.RegionInvalid: "region_invalid",
     MemoryError: "picture_too_large",
     cv2.error: "picture_unreadable",
 }
@@ -43,7 +40,7 @@ class TritonPythonModel:
     def execute(self, requests):
         """Each request has its own answer; one bad picture harms no other."""
         # A frame is free again once Triton has copied the answers, which it has before it calls the next time.
-        self.frames += [decoding.new_frame() for _ in range(len(requests) - len(self.frames))]
+        self.frames += [framing.new_frame() for _ in range(len(requests) - len(self.frames))]
         return [self._answer(request, frame) for request, frame in zip(requests, self.frames, strict=False)]
 
     def finalize(self):
@@ -70,9 +67,9 @@ class TritonPythonModel:
     def _decode(self, data, region, frame, slot):
         header = decoding.read_header(data, self.max_pixels)
         room = None if slot is None else self.shelf.room(slot)
-        picture = decoding.decode(data, header, decoding.long_side_for(header, region), room)
-        part, left, top = decoding.crop(picture, header, region)
-        frame, scale = decoding.letterbox(part, frame)
+        picture = decoding.decode(data, header, framing.long_side_for(header.upright, region), room)
+        part, left, top = framing.crop(picture, header.upright, region)
+        frame, scale = framing.letterbox(part, frame)
         width, height = header.upright
         # geometry: size of the original, size of the picture at hand, where the searched part begins in the original,
         # and frame pixels per original pixel in x and y.

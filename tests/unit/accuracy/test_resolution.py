@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -58,6 +60,15 @@ def test_both_ways_of_alignment_are_timed(pipeline: Pipeline) -> None:
 def test_a_repository_without_the_modules_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CollectionInvalid, match=r"has no decoding\.py: that model repository is not whole"):
         Pipeline(tmp_path)
+
+
+def test_another_module_of_the_same_name_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process has loaded as ``decoding`` or, for the aligner's own use, ``alignment``."""
+    for name in ("decoding", "framing", "faces", "alignment", "posture"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    searched = list(sys.path)
+    assert Pipeline(REPOSITORY).frame(as_jpeg(portrait(250, 250))).shape == (FRAME, FRAME, 3)
+    assert sys.path == searched
 
 
 @pytest.mark.parametrize("face_px", [24, 32, 96])

@@ -212,33 +212,3 @@ def test_damage_gives_a_picture_or_a_clear_error(kind: str, data: st.DataObject)
 
 def test_bytes_behind_the_end_of_a_jpeg_do_no_harm(gradient: Image.Image) -> None:
     assert decode(encode(gradient, "JPEG") + b"a phone's own trailer").shape == (90, 120, 3)
-
-
-@pytest.mark.parametrize(
-    ("size", "scale"), [((320, 160), 2.0), ((1280, 640), 0.5), ((1, 1), 640.0), ((3000, 2), 640 / 3000)]
-)
-def test_the_letterbox_keeps_the_ratio_and_fills_one_side(size: tuple[int, int], scale: float) -> None:
-    frame, got = decoding.letterbox(np.full((size[1], size[0], 3), 200, np.uint8))
-    assert frame.shape == (1, 640, 640, 3)
-    assert got == pytest.approx(scale)
-    filled = (frame[0, :, :, 0] == 200).sum()
-    assert filled == max(1, round(size[0] * scale)) * max(1, round(size[1] * scale))
-
-
-def test_a_region_is_cut_from_the_upright_picture(gradient: Image.Image) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    data = encode(gradient, "PNG", exif=exif)
-    header = decoding.read_header(data, MAX_PIXELS)
-    picture = decoding.decode(data, header, 1e9)
-    part, left, top = decoding.crop(picture, header, (10, 20, 30, 40))
-    assert (left, top) == (10, 20)
-    assert np.array_equal(part, picture[20:60, 10:40])
-
-
-@pytest.mark.parametrize("region", [(120, 0, 5, 5), (0, 0, 0, 5), (-9, -9, 5, 5), (0, 90, 5, 5)])
-def test_a_region_outside_the_picture_is_invalid(gradient: Image.Image, region: tuple[int, int, int, int]) -> None:
-    data = encode(gradient, "PNG")
-    header = decoding.read_header(data, MAX_PIXELS)
-    with pytest.raises(decoding.RegionInvalid):
-        decoding.long_side_for(header, region)
