@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from contracts.aliyun import bench as aliyun
-from contracts.aws import bench as aws
+from contracts.calling import (
+    ANALYSES,
+    CONTRACTS,
+    REMOTE,
+    URL,
+    Call,
+    Contract,
+    aliyun_call,
+    every_contract,
+    is_success,
+    said,
+    signed_aws_call,
+)
 from contracts.facepp import bench as facepp
-from contracts.jdcloud import calling as jdcloud
 from fakes import TEST_KEY, FakeFetcher, make_services
 
 from visavis_client.faces import BoundingBox, PictureAnalysis
@@ -23,73 +33,6 @@ from visavis_proxy.app import create_app
 from visavis_proxy.fetch import FetchFailed
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
-
-Call = dict[str, Any]
-URL = "http://pictures.example/face.jpg"
-ANALYSES = {**facepp.ANALYSES, **aliyun.ANSWERS, **jdcloud.two_of_one_person(), **aws.ANALYSES}
-
-
-def aliyun_call(**form: str) -> Call:
-    call = aliyun.rpc(aliyun.form(**form))
-    return {"url": "/", "params": call.query, "content": call.body, "headers": call.headers}
-
-
-def facepp_call(**fields: str) -> Call:
-    key = {"api_key": TEST_KEY.id, "api_secret": TEST_KEY.secret.get_secret_value()}
-    pictures = {"image_base64_1": facepp.text(facepp.ANNA), "image_base64_2": facepp.text(facepp.BERTA)}
-    return {"url": facepp.COMPARE, "data": key | (fields or pictures)}
-
-
-def jdcloud_call() -> Call:
-    body = jdcloud.body_of()
-    return {"url": jdcloud.PATH, "content": body, "headers": jdcloud.Signer().headers(body)}
-
-
-def signed_aws_call() -> Call:
-    headers = aws.signed(aws.GOOD, url=f"http://{aliyun.HOST}{aws.PATH}")
-    return {"url": aws.PATH, "content": aws.GOOD, "headers": headers}
-
-
-@dataclass(frozen=True)
-class Contract:
-    """How a contract is called, and its words for "not now"."""
-
-    call: Callable[[], Call]
-    pictures: int
-    busy: tuple[int, str]
-    #: Where they differ from ``busy``.
-    no_memory: tuple[int, str] | None = None
-    rate: tuple[int, str] | None = None
-
-
-CONTRACTS: Mapping[str, Contract] = {
-    "facepp": Contract(facepp_call, 2, (403, "CONCURRENCY_LIMIT_EXCEEDED")),
-    "jdcloud": Contract(jdcloud_call, 2, (200, "10020"), rate=(200, "10043")),
-    "aliyun": Contract(
-        aliyun_call, 2, (400, "Throttling.Api"), no_memory=(400, "Throttling"), rate=(400, "Throttling.User")
-    ),
-    "aws": Contract(lambda: {"url": aws.PATH, "content": aws.GOOD}, 1, (429, "Too Many Requests")),
-}
-every_contract = pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
-REMOTE: Mapping[str, tuple[Call, tuple[int, str]]] = {
-    "facepp": (facepp_call(image_url1=URL, image_base64_2=facepp.text(facepp.BERTA)), CONTRACTS["facepp"].busy),
-    "detect": (facepp_call(image_url=URL) | {"url": facepp.DETECT}, CONTRACTS["facepp"].busy),
-    "aliyun": (aliyun_call(target=URL), CONTRACTS["aliyun"].busy),
-    "aws": ({"url": aws.PATH, "content": aws.as_json({"url": URL})}, CONTRACTS["aws"].busy),
-}
-
-
-def said(answer: httpx.Response) -> tuple[int, str]:
-    """Status and the contract's word for it."""
-    if not answer.text.startswith("{"):
-        return answer.status_code, answer.text
-    body = answer.json()
-    word = next((body[name] for name in ("error_message", "Code", "code", "message") if name in body), "")
-    return answer.status_code, word
-
-
-def is_success(answer: httpx.Response) -> bool:
-    return answer.status_code == 200 and said(answer)[1] in {"", "1", "10000"}
 
 
 class PatientEngine(FakeEngine):
