@@ -20,6 +20,10 @@ class Answer:
     body: bytes
 
 
+class BrokenUnheard(ConnectionResetError):
+    """The connection broke before a byte of the answer came, as one does that the server closes for being idle."""
+
+
 class HttpConnection(asyncio.Protocol):
     """Puts itself among the idle while it could be asked, and among all while it is open."""
 
@@ -27,6 +31,7 @@ class HttpConnection(asyncio.Protocol):
         self._idle = idle
         self._all = everyone
         self._awaited: asyncio.Future[Answer] | None = None
+        self._is_heard = False
         self._headers: dict[str, str] = {}
         self._body = bytearray()
 
@@ -34,15 +39,20 @@ class HttpConnection(asyncio.Protocol):
         """Send a request, in pieces, and wait for its answer; the connection must be new or have been idle.
 
         Raises:
-            OSError: the connection broke.
+            BrokenUnheard: the connection broke, and nothing of an answer had come.
+            OSError: it broke.
         """
-        self._awaited = asyncio.get_running_loop().create_future()
+        awaited: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._awaited = awaited
+        self._is_heard = False
         self._transport.writelines(message)
         try:
-            return await self._awaited
+            return await awaited
         except BaseException:
-            # Also where nobody waits any more: else the next one to ask would be given this answer.
-            self.abort()
+            # Also where nobody waits any more: else the next one to ask would be given this answer. Where it came in
+            # the very turn in which the waiting ended, the connection is idle again, or another one's already.
+            if self._awaited is awaited:
+                self.abort()
             raise
 
     def abort(self) -> None:
@@ -64,6 +74,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        self._is_heard = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -103,4 +114,4 @@ class HttpConnection(asyncio.Protocol):
         awaited, self._awaited = self._awaited, None
         if awaited is not None and not awaited.done():
             reason = f"the connection broke: {error}" if error else "the connection broke"
-            awaited.set_exception(ConnectionResetError(reason))
+            awaited.set_exception((ConnectionResetError if self._is_heard else BrokenUnheard)(reason))

@@ -7,6 +7,8 @@ has it: a picture costs a worker 1.2 core-ms by gRPC and half a one by this (doc
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import orjson
@@ -15,12 +17,14 @@ from visavis_client.address import TritonAddress
 from visavis_client.engine import check_max_faces
 from visavis_client.errors import EngineError, EngineFault, EngineTimeout, EngineUnavailable, VisavisError
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
-from visavis_client.http_connection import Answer, HttpConnection
+from visavis_client.http_connection import Answer, BrokenUnheard, HttpConnection
 from visavis_client.triton_tensors import INPUTS, MODEL, Tensor, analysis_of, contents_of, fault_in
 
 #: Where the JSON ends and the tensors begin, in requests and answers.
 JSON_BYTES = "Inference-Header-Content-Length"
 _READY_TIMEOUT_S = 2.0
+#: A connection at whose other end nobody is any more is found out within 5 s, or each would cost a request its time.
+_KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
 
 
 class TritonHttpEngine:
@@ -86,19 +90,37 @@ class TritonHttpEngine:
             raise EngineUnavailable("the connection to Triton is closed")
         try:
             async with asyncio.timeout(timeout_s):
-                connection = self._idle.pop() if self._idle else await self._connect()
-                return await connection.ask((line.encode("ascii"), self._head_end, *rest))
+                return await self._answer_to((line.encode("ascii"), self._head_end, *rest))
         except TimeoutError as error:
             raise EngineTimeout("no answer from Triton in time") from error
         except OSError as error:
             raise EngineUnavailable(f"Triton is not available: {error}") from error
 
+    async def _answer_to(self, message: Sequence[bytes]) -> Answer:
+        """Sent a second time only where Triton closed a kept connection under it: an analysis changes nothing there."""
+        if self._idle:
+            try:
+                return await self._idle.pop().ask(message)
+            except BrokenUnheard:
+                if self._is_closed:
+                    raise
+        return await (await self._connect()).ask(message)
+
     async def _connect(self) -> HttpConnection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
+        transport, connection = await loop.create_connection(
             lambda: HttpConnection(self._idle, self._all), self._address.host, self._address.port
         )
+        _watch(transport.get_extra_info("socket"))
         return connection
+
+
+def _watch(connected: socket.socket) -> None:
+    """Let the system ask from time to time whether the other end is still there; not every one has all the options."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _question(contents: tuple[bytes, ...], timeout_s: float) -> bytes:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
 import orjson
 import pytest
+import uvloop
 
 from visavis_client import errors
 from visavis_client.faces import BoundingBox, ModelIdentity
+from visavis_client.http_connection import HttpConnection
 from visavis_client.opening import open_engine
 from visavis_client.triton import TritonEngine
 from visavis_client.triton_http import TritonHttpEngine
@@ -163,14 +168,150 @@ def test_a_connection_that_breaks_is_unavailable_and_the_next_request_gets_anoth
         else:
             writer.write(analysed())
 
-    async def twice(engine: TritonHttpEngine) -> int:
+    async def again(engine: TritonHttpEngine) -> int:
         with pytest.raises(errors.EngineUnavailable):
             await engine.analyse(b"x")
         return len((await engine.analyse(b"x")).faces)
 
     server = Server(write)
+    assert ask(server, again) == 1
+    assert server.connections == 2
+
+
+class Breaking:
+    """Answers the first request, and breaks under later ones, each after so many bytes of the answer."""
+
+    def __init__(self, *after: int) -> None:
+        self._after = [None, *after]
+
+    async def __call__(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        after = self._after.pop(0) if self._after else None
+        writer.write(analysed()[:after])
+        if after is not None:
+            writer.close()
+
+
+async def twice(engine: TritonHttpEngine) -> int:
+    await engine.analyse(b"x")
+    return len((await engine.analyse(b"x")).faces)
+
+
+def test_a_kept_connection_that_is_closed_under_a_request_is_replaced_by_a_fresh_one() -> None:
+    """Nothing of an answer had come, and an analysis may be asked for twice."""
+    server = Server(Breaking(0))
     assert ask(server, twice) == 1
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(("after", "connections"), [((0, 0, 0), 2), ((1,), 1)])
+def test_a_request_is_sent_again_once_and_only_if_nothing_was_answered(
+    after: tuple[int, ...], connections: int
+) -> None:
+    """Not where the fresh connection breaks as well, and not where a byte of the answer had come."""
+    server = Server(Breaking(*after))
+    with pytest.raises(errors.EngineUnavailable):
+        ask(server, twice)
+    assert server.connections == connections
+
+
+def test_a_fresh_connection_that_breaks_is_not_replaced() -> None:
+    async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = Server(write)
+    with pytest.raises(errors.EngineUnavailable):
+        ask(server, lambda engine: engine.analyse(b"x"))
+    assert server.connections == 1
+
+
+def test_both_attempts_have_one_deadline_together() -> None:
+    """The kept connection breaks at two thirds of it, the fresh one is silent: the end comes at three thirds."""
+    answered = 0
+
+    async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        answered += 1
+        if answered == 1:
+            writer.write(analysed())
+        elif answered == 2:
+            await asyncio.sleep(0.4)
+            writer.close()
+
+    async def timed(engine: TritonHttpEngine) -> float:
+        await engine.analyse(b"x")
+        begun = time.monotonic()
+        with pytest.raises(errors.EngineTimeout):
+            await engine.analyse(b"x", timeout_s=0.6)
+        return time.monotonic() - begun
+
+    server = Server(write)
+    assert 0.55 < ask(server, timed) < 0.95
+    assert (server.connections, answered) == (2, 3)
+
+
+def test_a_deadline_in_the_turn_of_the_answer_leaves_the_connection_to_the_next_one() -> None:
+    """Who gave up must not cut off who has the connection by then."""
+
+    async def main() -> None:
+        idle: list[HttpConnection] = []
+        connection, transport = HttpConnection(idle, set()), Wire()
+        connection.connection_made(transport)
+        first = asyncio.create_task(connection.ask([b"first"]))
+        await asyncio.sleep(0)
+        connection.data_received(response(b"one"))
+        first.cancel()
+        assert idle.pop() is connection
+        second = asyncio.create_task(connection.ask([b"second"]))
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await asyncio.sleep(0)
+        assert transport.sent == [b"first", b"second"]
+        assert not transport.is_cut
+        connection.data_received(response(b"two"))
+        assert (await second).body == b"two"
+
+    asyncio.run(main())
+
+
+class Wire(asyncio.Transport):
+    """Takes everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.is_cut = False
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.sent += map(bytes, list_of_data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_the_system_watches_over_connections_that_say_nothing(run: Callable[..., object]) -> None:
+    """So a partition is found out in seconds, and not by a request on each of them."""
+
+    async def main() -> None:
+        async with await asyncio.start_server(saying(analysed()), "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            engine = TritonHttpEngine(f"http://127.0.0.1:{port}", model=MODEL, timeout_s=2)
+            await engine.analyse(b"x")
+            (connection,) = engine._all
+            ours = connection._transport.get_extra_info("socket")
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if sys.platform == "linux":
+                idle, interval, count = (
+                    ours.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                )
+                assert idle + interval * count < 8
+            await engine.close()
+
+    run(main())
 
 
 def test_an_idle_connection_that_the_server_closed_is_not_asked_again() -> None:
@@ -178,13 +319,13 @@ def test_an_idle_connection_that_the_server_closed_is_not_asked_again() -> None:
         writer.write(analysed())
         writer.close()
 
-    async def twice(engine: TritonHttpEngine) -> None:
+    async def later(engine: TritonHttpEngine) -> None:
         await engine.analyse(b"x")
         await asyncio.sleep(0.05)
         await engine.analyse(b"x")
 
     server = Server(write)
-    ask(server, twice)
+    ask(server, later)
     assert server.connections == 2
 
 
@@ -250,7 +391,10 @@ def test_it_is_ready_when_the_server_and_the_ensemble_are(answers: list[bytes], 
 
 
 def test_a_closed_engine_answers_nobody() -> None:
+    """Nor does it ask again what was under way on a kept connection."""
+
     async def close(engine: TritonHttpEngine) -> None:
+        await engine.analyse(b"x")
         under_way = asyncio.ensure_future(engine.analyse(b"x"))
         await asyncio.sleep(0.05)
         await engine.close()
@@ -259,7 +403,9 @@ def test_a_closed_engine_answers_nobody() -> None:
                 await each
         assert not await engine.ready()
 
-    ask(saying(b""), close)
+    server = saying(analysed(), b"")
+    ask(server, close)
+    assert server.connections == 1
 
 
 def test_an_absent_triton_is_unavailable_and_not_ready() -> None:
