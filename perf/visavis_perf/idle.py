@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from visavis_perf.bare import Runtime
 from visavis_perf.bare_service import BareService
-from visavis_perf.brackets import bracketed
+from visavis_perf.brackets import Bracketed, bracketed
 from visavis_perf.contracts import OK, Contract
 from visavis_perf.http_steps import contracts, load_of
 from visavis_perf.load import run_idle
@@ -70,6 +70,11 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
         )
     finally:
         bare.close()
+    return _row(found)
+
+
+def _row(found: Bracketed[list[Sample]]) -> dict[str, Any]:
+    """What is kept of all turns of one contract."""
     samples = [sample for one in found.runs for sample in one.result]
     return {
         **found.as_dict(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from visavis_perf.accounts import Reading, account
@@ -31,17 +31,7 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
     def measure(value: str, effort: Effort) -> Point:
         return run_point(scenario, value, address, path, effort)
 
-    points: list[Point] = []
-    stages: dict[str, Any] = {}
-    faults: list[str] = []
-    for value in scenario.values(limit):
-        before = Reading.of(service)
-        try:
-            points.append(measure(value, bench.plan.sweep))
-        except PerfAnalyzerFailed as error:
-            faults.append(str(error))
-            continue
-        stages[value] = account(before, Reading.of(service)).get("stages", {})
+    points, stages, faults = _sweep(service, scenario.values(limit), lambda value: measure(value, bench.plan.sweep))
     table = {
         "purpose": scenario.purpose,
         "model": scenario.model,
@@ -58,6 +48,24 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
         except PerfAnalyzerFailed as error:
             faults.append(str(error))
     return table
+
+
+def _sweep(
+    service: Service, values: Iterable[str], measure: Callable[[str], Point]
+) -> tuple[list[Point], dict[str, Any], list[str]]:
+    """The points that gave figures, the stages' share by value, and why others gave none."""
+    points: list[Point] = []
+    stages: dict[str, Any] = {}
+    faults: list[str] = []
+    for value in values:
+        before = Reading.of(service)
+        try:
+            points.append(measure(value))
+        except PerfAnalyzerFailed as error:
+            faults.append(str(error))
+            continue
+        stages[value] = account(before, Reading.of(service)).get("stages", {})
+    return points, stages, faults
 
 
 def _at_best(bench: Run, service: Service, scenario: Scenario, measure: Measure, best: Point) -> dict[str, Any]:
