@@ -14,14 +14,14 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from visavis_accuracy.bootstrap import Interval, Resampled, interval_of, resample
 from visavis_accuracy.evaluation import identity_numbers
-from visavis_accuracy.photographs import Photograph
+from visavis_accuracy.photographs import Photograph, read_bytes
 from visavis_accuracy.pipeline import Cutting, Pipeline
 from visavis_accuracy.rates import threshold_at, true_match_rate_at
-from visavis_accuracy.scenes import set_back
+from visavis_accuracy.scenes import open_upright, set_back
 from visavis_accuracy.scores import Floats, Ids, count_pairs
 from visavis_accuracy.templates import Subject, analyse_patiently
 from visavis_client.engine import MAX_FACES, Engine
@@ -79,6 +79,7 @@ async def locate(photographs: Sequence[Photograph], engine: Engine, done: Done) 
     """Where the engine sees everybody's face; photographs without one, or that are no pictures, are left out.
 
     Raises:
+        CollectionInvalid: a file is gone, or may not be read.
         EngineError: the engine failed, or stayed away for half a minute.
     """
     found: dict[int, Face] = {}
@@ -86,8 +87,9 @@ async def locate(photographs: Sequence[Photograph], engine: Engine, done: Done) 
 
     async def work() -> None:
         for place, photograph in waiting:
-            data = await asyncio.to_thread(photograph.path.read_bytes)
+            data = await asyncio.to_thread(read_bytes, photograph.path)
             try:
+                await asyncio.to_thread(open_upright, data)
                 face = Subject.CENTRAL.choose(await analyse_patiently(engine, data, max_faces=0))
             except PictureError:
                 face = None
@@ -105,6 +107,7 @@ async def measure(known: Sequence[Known], face_px: float | None, engine: Engine,
     """One row; ``done`` is told of every answer, two for each photograph.
 
     Raises:
+        CollectionInvalid: a file is gone, or may not be read.
         EngineError: the engine failed, or stayed away for half a minute.
     """
     found: dict[int, tuple[Vector, Vector]] = {}
@@ -112,7 +115,7 @@ async def measure(known: Sequence[Known], face_px: float | None, engine: Engine,
 
     async def work() -> None:
         for place, one in waiting:
-            image, _ = await asyncio.to_thread(_scene, one, face_px)
+            image, _ = await asyncio.to_thread(scene_of, one, face_px)
             picture = await _template(image, engine)
             done(1)
             frame = await _template(await asyncio.to_thread(_bitmap, pipeline, image), engine)
@@ -131,18 +134,24 @@ async def measure(known: Sequence[Known], face_px: float | None, engine: Engine,
 
 
 async def _template(image: bytes, engine: Engine) -> Vector | None:
-    face = Subject.CENTRAL.choose(await analyse_patiently(engine, image, max_faces=MAX_FACES))
+    """None where no face is found, or the engine refuses the scene."""
+    try:
+        face = Subject.CENTRAL.choose(await analyse_patiently(engine, image, max_faces=MAX_FACES))
+    except PictureError:
+        return None
     return face.template.vector if face and face.template else None
 
 
 def _typical_cutting(known: Sequence[Known], face_px: float | None, pipeline: Pipeline) -> Cutting:
     """Medians over some of the photographs, with nothing else under way."""
-    cuttings = [pipeline.cutting(*_scene(one, face_px)) for one in known[:: max(1, len(known) // TIMED)]]
+    cuttings = [pipeline.cutting(*scene_of(one, face_px)) for one in known[:: max(1, len(known) // TIMED)]]
     return Cutting(*(statistics.median(getattr(one, way.name) for one in cuttings) for way in fields(Cutting)))
 
 
 def gain_of(from_picture: Floats, from_frame: Floats, identities: Ids) -> Gain:
     """Templates (n, d) of the same photographs, aligned either way; identities are numbers (n,)."""
+    if len(np.unique(identities)) < 2:
+        return Gain(Rate(None, None), Rate(None, None), None)
     (one, drawn), (other, drawn_again) = (_rate(vectors, identities) for vectors in (from_picture, from_frame))
     differences = np.subtract(drawn.true_match_rates[RATE], drawn_again.true_match_rates[RATE])
     return Gain(one, other, interval_of(differences))
@@ -158,15 +167,16 @@ def _rate(vectors: Floats, identities: Ids) -> tuple[Rate, Resampled]:
     return Rate(true_match_rate_at(scores, threshold), drawn.true_match_interval(RATE)), drawn
 
 
-def _scene(one: Known, face_px: float | None) -> tuple[bytes, Vector]:
+def scene_of(one: Known, face_px: float | None) -> tuple[bytes, Vector]:
     """The picture, and the face's landmarks in it: float32 (5, 2)."""
-    image, landmarks = one.photograph.path.read_bytes(), one.face.landmarks.rows()
+    image, landmarks = read_bytes(one.photograph.path), one.face.landmarks.rows()
     if face_px is None:
         return image, landmarks
-    photograph = ImageOps.exif_transpose(Image.open(io.BytesIO(image))).convert("RGB")
-    scene = set_back(photograph, one.face.box, face_px)
-    shift = scene.face.left - one.face.box.left, scene.face.top - one.face.box.top
-    return scene.image, landmarks + np.asarray(shift, np.float32)
+    there = one.face.box
+    scene = set_back(open_upright(image), there, face_px)
+    scale = scene.face.width / there.width, scene.face.height / there.height
+    moved = (landmarks - (there.left, there.top)) * scale + (scene.face.left, scene.face.top)
+    return scene.image, moved.astype(np.float32)
 
 
 def _bitmap(pipeline: Pipeline, image: bytes) -> bytes:

@@ -18,14 +18,24 @@ from visavis_accuracy.files import check_writable, write_json
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, at_most_per_person, read_directory
 from visavis_accuracy.pipeline import Pipeline
 from visavis_accuracy.resolution import RATE, Rate, Row, locate, measure
+from visavis_accuracy.scenes import FRAME
 from visavis_accuracy.terminal import Directory, Repository, Triton, console, progress_bar, read_models, say
 from visavis_client.faces import ModelIdentity
 from visavis_client.opening import open_engine
 
 #: Heights in the frame. 0 stands for photographs as they are.
 HEIGHTS = [0.0, 96.0, 64.0, 48.0, 32.0, 24.0]
+#: Half of what is found even with a second look; nothing is to be learnt from less.
+SMALLEST_PX = 8.0
 #: Photographs of each person: mated pairs with little more than half of the work going into them.
 EACH = 2
+
+
+def _checked(heights: list[float]) -> list[float]:
+    for height in heights:
+        if height != 0 and not SMALLEST_PX <= height <= FRAME:
+            raise typer.BadParameter(f"{height:g} is neither 0 nor a height of {SMALLEST_PX:g} to {FRAME} pixels")
+    return heights
 
 
 def resolution_command(
@@ -34,7 +44,8 @@ def resolution_command(
     model_repository: Repository = Path("model_repository"),
     people: Annotated[int, typer.Option(min=2, help=f"Take so many of those with {EACH} photographs or more.")] = 400,
     face_px: Annotated[
-        list[float], typer.Option(min=0, max=640, help="The face's height in the frame; 0: photographs as they are.")
+        list[float],
+        typer.Option(callback=_checked, help="The face's height in the frame; 0: photographs as they are."),
     ] = HEIGHTS,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the people.")] = 0,
     report: Annotated[Path, typer.Option(help="Where resolution.json goes.")] = Path("build/resolution"),

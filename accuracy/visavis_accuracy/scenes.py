@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from visavis_client.errors import PictureUnreadable
 from visavis_client.faces import BoundingBox
 
 #: The detector's frame: a scene of this size is seen as it is.
@@ -26,6 +27,9 @@ EXIF_HEIGHT: Final = 448
 #: A photograph reduced to so few pixels and enlarged again has its colours and light, and no face.
 BLOTCHES: Final = (8, 8)
 JPEG_QUALITY: Final = 95
+#: Side of a scene at most: 17 megapixels, as a camera makes them. A face of 24 pixels in the frame has 154 in it, which
+#: is more than an aligned face keeps.
+LARGEST_SCENE: Final = 4096
 EXIF_ORIENTATION: Final = 0x0112
 
 #: EXIF orientation -> how an upright picture is stored.
@@ -76,6 +80,18 @@ class Scene:
     face: BoundingBox
     width: int
     height: int
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """The picture as it is meant to be seen, RGB.
+
+    Raises:
+        PictureUnreadable: Pillow cannot read it, whatever the engine may.
+    """
+    try:
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PictureUnreadable(f"not a picture that Pillow can read: {error}") from error
 
 
 def make_scene(photograph: Image.Image, face: BoundingBox, case: Case, draw: np.random.Generator) -> Scene:
@@ -173,7 +189,13 @@ def _centre(box: BoundingBox) -> tuple[float, float]:
 
 
 def set_back(photograph: Image.Image, face: BoundingBox, face_px: float) -> Scene:
-    """The photograph as it is, in the middle of a square so large that its face is ``face_px`` high in the frame."""
+    """The photograph, its face in the middle of a square so large that the face is ``face_px`` high in the frame.
+
+    The photograph is as it is, but reduced where the square would be larger than :data:`LARGEST_SCENE`.
+    """
     side = max(1, round(face.height * FRAME / face_px))
+    if side > LARGEST_SCENE:
+        photograph, face = _resize(photograph, face, LARGEST_SCENE / side)
+        side = LARGEST_SCENE
     across, down = _centre(face)
     return _encode(*_window(photograph, face, round(across - side / 2), round(down - side / 2), side, side))

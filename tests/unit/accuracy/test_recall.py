@@ -186,6 +186,20 @@ def test_faces_that_are_not_found_are_not_counted(album: list[Photograph]) -> No
     assert len(recall.complaints) == 1
 
 
+def test_a_scene_that_the_engine_refuses_is_a_face_that_is_not_found(album: list[Photograph]) -> None:
+    """The photograph is not left out, as if it could not be read."""
+    known: dict[bytes, Face | None] = {album[0].path.read_bytes(): as_face(FACE)}
+
+    class Everywhere:
+        sizes = (640,)
+
+        def find(self, image: bytes) -> dict[int, list[BoundingBox]]:
+            return {640: []}
+
+    recall = asyncio.run(measure_recall(album[:1], SeeingEngine(known), Everywhere(), lambda _: None, cases=(SMALL,)))
+    assert (recall.photographs, recall.unreadable, recall.rows[0].ours) == (1, (), (False,))
+
+
 def test_a_report_is_tables_json_and_a_plot(tmp_path: Path) -> None:
     """All three show every scene; counts come with intervals."""
     recall = Recall(tuple(row(case, 90, 95) for case in CASES), ("a.jpg",), ())

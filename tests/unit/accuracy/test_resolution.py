@@ -13,13 +13,15 @@ import pytest
 from PIL import Image
 from portraits import as_jpeg, public_portraits
 from rich.console import Console
+from typer.testing import CliRunner
 
+from visavis_accuracy.main import app
 from visavis_accuracy.photographs import CollectionInvalid, Photograph
 from visavis_accuracy.pipeline import Pipeline
-from visavis_accuracy.resolution import Known, Row, gain_of, locate, measure
+from visavis_accuracy.resolution import Known, Row, gain_of, locate, measure, scene_of
 from visavis_accuracy.resolution_command import choose, table_of
-from visavis_accuracy.scenes import FRAME, set_back
-from visavis_client.errors import PictureUnreadable
+from visavis_accuracy.scenes import FRAME, LARGEST_SCENE, set_back
+from visavis_client.errors import PictureTooLarge
 from visavis_client.faces import BoundingBox, PictureAnalysis
 from visavis_client.fakes import FAKE_MODEL, FakeEngine, fake_analysis, fake_face
 
@@ -82,6 +84,20 @@ def test_a_face_that_is_set_back_keeps_its_pixels(face_px: float) -> None:
     inside = Image.open(io.BytesIO(scene.image)).crop((left + 40, top + 40, left + 200, top + 200))
     difference = np.asarray(inside, np.int16) - np.asarray(photograph.crop((40, 40, 200, 200)), np.int16)
     assert np.abs(difference).mean() < 2
+
+
+def test_a_large_portrait_is_reduced_before_it_is_set_back(tmp_path: Path) -> None:
+    """Or its scene would be larger than any picture that is served; what is known of the face moves along."""
+    portrait(1200, 1200).save(tmp_path / "portrait.jpg")
+    there = fake_face(left=300, top=200, width=500, height=620)
+    image, landmarks = scene_of(Known(Photograph(tmp_path / "portrait.jpg", "somebody"), there), 24)
+    scene = Image.open(io.BytesIO(image))
+    assert scene.size == (LARGEST_SCENE, LARGEST_SCENE)
+    box = set_back(portrait(1200, 1200), there.box, 24).face
+    assert box.height * FRAME / LARGEST_SCENE == pytest.approx(24, rel=0.01)
+    assert (box.left + box.width / 2, box.top + box.height / 2) == pytest.approx((LARGEST_SCENE / 2,) * 2, abs=1)
+    inside = (there.landmarks.rows() - (300, 200)) / (500, 620)
+    np.testing.assert_allclose((landmarks - (box.left, box.top)) / (box.width, box.height), inside, atol=1e-4)
 
 
 def crowd(scatter: float) -> tuple[np.ndarray, np.ndarray]:
@@ -150,19 +166,58 @@ def test_photographs_count_where_a_face_is_found_either_way(tmp_path: Path, pipe
     assert min(row.cutting.from_picture, row.cutting.from_frame) > 0
 
 
+class RefusingEngine:
+    """Takes no picture."""
+
+    model = FAKE_MODEL
+
+    async def analyse(self, image: bytes, **_: object) -> PictureAnalysis:
+        raise PictureTooLarge("too many pixels")
+
+
+def test_a_scene_that_the_engine_refuses_is_one_in_which_no_face_is_found(tmp_path: Path, pipeline: Pipeline) -> None:
+    """Not the end of the measurement, even where it happens to all of them."""
+    portrait(240, 240).save(tmp_path / "portrait.png")
+    known = [Known(Photograph(tmp_path / "portrait.png", name), fake_face()) for name in ("one", "two")]
+    told: list[int] = []
+    row = asyncio.run(measure(known, 64, RefusingEngine(), pipeline, told.append))
+    assert (row.photographs, row.found, sum(told)) == (2, 0, 4)
+    assert row.gain.from_picture.value is row.gain.interval is None
+
+
+def test_a_photograph_that_goes_meanwhile_is_named(tmp_path: Path, pipeline: Pipeline) -> None:
+    gone = Photograph(tmp_path / "gone.jpg", "somebody")
+    for work in (
+        locate([gone], RefusingEngine(), lambda _: None),
+        measure([Known(gone, fake_face())], 64, RefusingEngine(), pipeline, lambda _: None),
+    ):
+        with pytest.raises(ExceptionGroup) as caught:
+            asyncio.run(work)
+        assert [str(error) for error in caught.value.exceptions] == [
+            f"{gone.path} cannot be read: No such file or directory"
+        ]
+
+
+@pytest.mark.parametrize("height", ["0.5", "-1", "641", "nan"])
+def test_a_height_at_which_nobody_finds_a_face_is_refused(tmp_path: Path, height: str) -> None:
+    done = CliRunner().invoke(app, ["resolution", str(tmp_path), "--face-px", "0", "--face-px", height])
+    assert done.exit_code == 2
+    assert f"{height} is neither 0 nor a height of 8 to 640 pixels" in " ".join(done.output.replace("│", "").split())
+
+
 def test_who_is_not_seen_is_left_out(tmp_path: Path) -> None:
-    """Neither a picture without a face nor a broken one becomes a scene."""
-    files = {name: name.encode() for name in ("seen", "empty", "broken")}
+    """Neither a picture without a face becomes a scene, nor one that either the engine or Pillow cannot read."""
+    drawn = {name: bitmap(np.full((9, 9, 3), grey, np.uint8)) for grey, name in enumerate(("seen", "empty", "large"))}
+    files = {**drawn, "broken": b"broken"}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    engine = FakeEngine(
-        {b"seen": fake_analysis(fake_face()), b"empty": fake_analysis(), b"broken": PictureUnreadable("broken")}
-    )
+    answers = (fake_analysis(fake_face()), fake_analysis(), PictureTooLarge("large"), fake_analysis(fake_face()))
+    engine = FakeEngine(dict(zip(files.values(), answers, strict=True)))
     told: list[int] = []
     photographs = [Photograph(tmp_path / name, name) for name in files]
     known = asyncio.run(locate(photographs, engine, told.append))
     assert [one.photograph.identity for one in known] == ["seen"]
-    assert sum(told) == 3
+    assert sum(told) == 4
 
 
 def test_the_table_shows_what_is_known(tmp_path: Path, pipeline: Pipeline) -> None:
