@@ -79,10 +79,14 @@ class Recall:
         return (row for row in self.rows if row.case.kind is kind)
 
     @cached_property
+    def close_ups(self) -> tuple[bool, ...]:
+        """Of every close-up: was the face found? Several are of one photograph."""
+        return tuple(one for row in self.of(Kind.CLOSE_UP) for one in row.ours)
+
+    @property
     def close_ups_found(self) -> float | None:
         """The share over all close-ups; None where there are none."""
-        found = [one for row in self.of(Kind.CLOSE_UP) for one in row.ours]
-        return sum(found) / len(found) if found else None
+        return sum(self.close_ups) / len(self.close_ups) if self.close_ups else None
 
     @cached_property
     def shortfalls(self) -> tuple[Row, ...]:

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from visavis_accuracy.files import check_writable
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, read_directory, sample
 from visavis_accuracy.recall import Recall, ReferenceDetector, measure_recall
-from visavis_accuracy.recall_report import recall_tables, write_recall
+from visavis_accuracy.recall_report import close_ups_sentence, recall_tables, write_recall
 from visavis_accuracy.scenes import CASES, Case, Kind
 from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models, say
 from visavis_client.faces import ModelIdentity
@@ -113,6 +113,8 @@ def _show(recall: Recall, written: Sequence[Path]) -> None:
     console.print(f"Faces found in scenes of {recall.photographs} photographs", style="bold")
     for table in recall_tables(recall):
         console.print(table)
+    if sentence := close_ups_sentence(recall):
+        say(sentence)
     for path in written:
         say(f"wrote {path}")
     for complaint in recall.complaints:

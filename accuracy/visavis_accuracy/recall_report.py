@@ -16,7 +16,7 @@ from rich.table import Table
 from visavis_accuracy.files import write_json
 from visavis_accuracy.plots import LINE, MATED, NON_MATED, save
 from visavis_accuracy.proportions import wilson
-from visavis_accuracy.recall import Recall, Row
+from visavis_accuracy.recall import CLOSE_UPS_FOUND, Recall, Row
 from visavis_accuracy.scenes import Kind
 
 #: What the plot shows; EXIF turns are numbers without an order.
@@ -41,6 +41,14 @@ def recall_tables(recall: Recall) -> Iterator[Table]:
         yield table
 
 
+def close_ups_sentence(recall: Recall) -> str | None:
+    """How many of all close-ups are found, with an interval, and how many should be; None where there are none."""
+    if not recall.close_ups:
+        return None
+    count, share = _cells(recall.close_ups)
+    return f"close-ups: {count} of {len(recall.close_ups)} found, {share}; at least {CLOSE_UPS_FOUND:.0%} are demanded"
+
+
 def _cells(found: Sequence[bool]) -> tuple[str, str]:
     interval = wilson(sum(found), len(found))
     share = sum(found) / len(found)
@@ -55,6 +63,7 @@ def recall_document(recall: Recall, about: Mapping[str, Any]) -> dict[str, Any]:
         "without_face": recall.without_face,
         "unreadable": recall.unreadable,
         "close_ups_found": recall.close_ups_found,
+        "close_ups": _figures(recall.close_ups) if recall.close_ups else None,
         "complaints": recall.complaints,
         "scenes": [
             {

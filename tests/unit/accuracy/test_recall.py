@@ -19,7 +19,13 @@ from visavis_accuracy.photographs import CollectionInvalid, Photograph, sample
 from visavis_accuracy.proportions import p_value_of_shortfall, wilson
 from visavis_accuracy.recall import Recall, Row, covers, measure_recall
 from visavis_accuracy.recall_command import Only
-from visavis_accuracy.recall_report import recall_document, recall_figure, recall_tables, write_recall
+from visavis_accuracy.recall_report import (
+    close_ups_sentence,
+    recall_document,
+    recall_figure,
+    recall_tables,
+    write_recall,
+)
 from visavis_accuracy.reference import OpenCvDetector
 from visavis_accuracy.scenes import CASES, Case, Kind, Scene, make_scene
 from visavis_client.errors import PictureUnreadable
@@ -211,6 +217,9 @@ def test_a_report_is_tables_json_and_a_plot(tmp_path: Path) -> None:
     assert len(figures["scenes"]) == len(CASES)
     assert figures["scenes"][0]["found"]["count"] == 90
     assert figures["scenes"][0]["reference"]["640"]["of"] == 100
+    assert (figures["close_ups"]["count"], figures["close_ups"]["of"]) == (630, 700)
+    assert figures["close_ups"]["interval"] == pytest.approx([0.8756, 0.9201], abs=1e-4)
+    assert close_ups_sentence(recall) == "close-ups: 630 of 700 found, 90.0% (87.6–92.0); at least 99% are demanded"
     assert figures["complaints"] == recall_document(recall, {})["complaints"] == recall.complaints
     sink = io.StringIO()
     Console(file=sink, width=80).print(*recall_tables(recall))
@@ -224,7 +233,8 @@ def test_kinds_of_scenes_that_were_not_asked_for_are_not_shown_and_not_complaine
     assert recall.complaints == []
     assert [table.title for table in recall_tables(recall)] == [str(Kind.SIZE)]
     figures = json.loads(write_recall(recall, {}, tmp_path / "recall")[0].read_text())
-    assert figures["close_ups_found"] is None
+    assert figures["close_ups_found"] is figures["close_ups"] is None
+    assert close_ups_sentence(recall) is None
     assert [axes.get_xlabel() for axes in recall_figure(recall).axes] == [str(Kind.SIZE)]
     turned = Recall(tuple(row(case, 100, 100) for case in CASES if case.kind is Kind.EXIF), (), ())
     assert recall_figure(turned).axes == []
