@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from visavis_accuracy.rates import false_match_rate_at, threshold_at
+from visavis_accuracy.rates import Doubles, false_match_rate_at, threshold_at
 from visavis_accuracy.scores import Floats, Ids, KeptPairs, PairScores
 
 REPLICATES = 200
@@ -55,12 +55,12 @@ class Resampled:
 def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, seed: int = 0) -> Resampled:
     """Thresholds and true match rates of :data:`REPLICATES` draws of identities (numbers, one per template)."""
     sizes = np.bincount(identities).astype(np.float64)
-    mated = _sorted(_share(scores.kept_mated, WEIGHED, seed))
+    mated = by_likeness(_share(scores.kept_mated, WEIGHED, seed))
     tails = {rate: _true_to_all(scores, rate, *_tail(scores, rate, seed)) for rate in rates}
     thresholds: dict[float, list[float]] = {rate: [] for rate in rates}
     found: dict[float, list[float]] = {rate: [] for rate in rates}
-    for weights in _draws(sizes.size, seed):
-        total = ((weights * sizes).sum() ** 2 - ((weights * sizes) ** 2).sum()) / 2
+    for weights in draws(sizes.size, seed):
+        total = non_mated_weight(weights, sizes)
         own = weights[mated.probes].cumsum()
         for rate, (pairs, standing_for) in tails.items():
             both = (weights[pairs.probes] * weights[pairs.references] * standing_for).cumsum()
@@ -71,7 +71,7 @@ def resample(scores: PairScores, identities: Ids, rates: tuple[float, ...], *, s
     return Resampled(thresholds, found)
 
 
-def _share_from(threshold: float, scores: Floats, weights: npt.NDArray[np.float64]) -> float:
+def _share_from(threshold: float, scores: Floats, weights: Doubles) -> float:
     """Of the pairs' weight, summed from the most alike pair on, what lies at or above a threshold."""
     if math.isnan(threshold) or not weights.size or weights[-1] <= 0:
         return math.nan
@@ -79,7 +79,13 @@ def _share_from(threshold: float, scores: Floats, weights: npt.NDArray[np.float6
     return float(weights[matching - 1] / weights[-1]) if matching else 0.0
 
 
-def _draws(identities: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+def non_mated_weight(weights: Doubles, sizes: Doubles) -> float:
+    """How many non-mated pairs a draw has; ``sizes``: each identity's templates."""
+    return float(((weights * sizes).sum() ** 2 - ((weights * sizes) ** 2).sum()) / 2)
+
+
+def draws(identities: int, seed: int = 0) -> Iterator[Doubles]:
+    """How often each identity is drawn, in each of :data:`REPLICATES` draws; the same seed draws the same people."""
     draw = np.random.default_rng(seed)
     for _ in range(REPLICATES):
         yield np.bincount(draw.integers(0, identities, identities), minlength=identities).astype(np.float64)
@@ -93,10 +99,10 @@ def _tail(scores: PairScores, rate: float, seed: int) -> tuple[KeptPairs, Floats
     kept, every = scores.kept_non_mated, scores.non_mated_pairs
     wanted = int(10 * rate * every) + 2000
     if kept.scores.size >= min(REACH * rate, 1) * every:
-        return _weighed(_most_alike(kept, wanted), 1, WEIGHED, seed)
+        return _weighed(most_alike(kept, wanted), 1, WEIGHED, seed)
     lower = scores.shared_non_mated.below(scores.kept_from)
     each = (every - kept.scores.size) / max(lower.scores.size, 1)
-    below = _most_alike(lower, int((wanted - kept.scores.size) / each) + 1)
+    below = most_alike(lower, int((wanted - kept.scores.size) / each) + 1)
     parts = [_weighed(kept, 1, WEIGHED // 2, seed), _weighed(below, each, WEIGHED // 2, seed)]
     # All of the first part score higher than all of the second.
     return KeptPairs.join([pairs for pairs, _ in parts]), np.concatenate([numbers for _, numbers in parts])
@@ -117,12 +123,13 @@ def _true_to_all(scores: PairScores, rate: float, pairs: KeptPairs, standing_for
 
 def _weighed(pairs: KeptPairs, each: float, most: int, seed: int) -> tuple[KeptPairs, Floats]:
     """Most alike first, at most so many, and how many pairs each then stands for, where it stood for ``each``."""
-    shared = _sorted(_share(pairs, most, seed))
+    shared = by_likeness(_share(pairs, most, seed))
     for_each = each * pairs.scores.size / max(shared.scores.size, 1)
     return shared, np.full(shared.scores.size, for_each, np.float32)
 
 
-def _most_alike(pairs: KeptPairs, wanted: int) -> KeptPairs:
+def most_alike(pairs: KeptPairs, wanted: int) -> KeptPairs:
+    """So many of them, and those as alike as the last."""
     size = pairs.scores.size
     if wanted >= size:
         return pairs
@@ -136,7 +143,8 @@ def _share(pairs: KeptPairs, most: int, seed: int) -> KeptPairs:
     return pairs.at(chosen)
 
 
-def _sorted(pairs: KeptPairs) -> KeptPairs:
+def by_likeness(pairs: KeptPairs) -> KeptPairs:
+    """Most alike first."""
     order = np.argsort(-pairs.scores, kind="stable")
     return pairs.at(order)
 

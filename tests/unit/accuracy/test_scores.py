@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from visavis_accuracy import scores as scores_module
 from visavis_accuracy.bootstrap import Resampled, resample
@@ -23,7 +24,7 @@ from visavis_accuracy.rates import (
 )
 from visavis_accuracy.scores import BINS, PairScores, count_pairs
 from visavis_accuracy.splits import measure_splits
-from visavis_accuracy.tail import fit_tail
+from visavis_accuracy.tail import fit_tail, tail_intervals
 
 
 def people(number: int, pictures: int, *, noise: float = 0.8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -193,6 +194,23 @@ def test_a_fitted_tail_continues_the_pairs_it_was_fitted_to() -> None:
     assert tail.threshold(1e-6) > tail.threshold(1e-5)
 
 
+def test_the_interval_of_a_continued_threshold_holds_the_true_one() -> None:
+    """Of directions drawn evenly in 64 dimensions the cosine's distribution is known: a beta distribution over [-1, 1]."""
+    vectors, identities = people(900, 1, seed=1)
+    counted = count_pairs(vectors, identities)
+    tail, found = fit_tail(counted), tail_intervals(counted, identities, (1e-3, 1e-5, 1e-6))
+    assert tail is not None
+    assert found[1e-3] is None  # lies where the tail begins
+    widths = []
+    for rate in (1e-5, 1e-6):
+        interval = found[rate]
+        assert interval is not None
+        assert interval.low < tail.threshold(rate) < interval.high
+        assert interval.low < 2 * beta.isf(rate, 63 / 2, 63 / 2) - 1 < interval.high
+        widths.append(interval.high - interval.low)
+    assert widths == sorted(widths)
+
+
 def test_calibration_marks_what_it_extrapolates_and_refuses_what_it_cannot_say(
     crowd: tuple[np.ndarray, np.ndarray, PairScores],
 ) -> None:
@@ -201,6 +219,9 @@ def test_calibration_marks_what_it_extrapolates_and_refuses_what_it_cannot_say(
     assert [point.false_match_rate for point in points] == list(RATES)
     assert all(a.threshold < b.threshold for a, b in itertools.pairwise(points))
     assert [point.extrapolated for point in points] == [False, False, False, False, True, True]
+    for point in points:
+        assert point.interval is not None
+        assert point.interval.low < point.threshold < point.interval.high
     few, who = people(8, 2)
     with pytest.raises(CalibrationImpossible, match="people"):
         calibrate(count_pairs(few, who), who)
