@@ -195,7 +195,7 @@ def test_a_fitted_tail_continues_the_pairs_it_was_fitted_to() -> None:
 
 
 def test_the_interval_of_a_continued_threshold_holds_the_true_one() -> None:
-    """Of directions drawn evenly in 64 dimensions the cosine's distribution is known: a beta distribution over [-1, 1]."""
+    """Of directions drawn evenly in 64 dimensions the cosine has a known distribution, a stretched beta."""
     vectors, identities = people(900, 1, seed=1)
     counted = count_pairs(vectors, identities)
     tail, found = fit_tail(counted), tail_intervals(counted, identities, (1e-3, 1e-5, 1e-6))
