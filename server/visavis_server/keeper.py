@@ -47,7 +47,10 @@ class Keeper:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_up`` is called every time that the process does its work."""
+        """``on_up`` is called every time that the process does its work.
+
+        ``make`` may raise CommandFailed where there must be no further run.
+        """
         self._name = name
         self._make = make
         self._backoff = backoff
@@ -61,7 +64,8 @@ class Keeper:
         """Keep it up until cancelled; then it has been stopped.
 
         Raises:
-            CommandFailed: it could not be started the first time: there is nothing to be kept up.
+            CommandFailed: it could not be started the first time, so that there is nothing to be kept up, or must not
+                be started again.
         """
         while True:
             began = self._clock()

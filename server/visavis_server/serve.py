@@ -151,6 +151,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
         environment=environment,
         triton=triton,
         make_triton=None if options.triton else make_triton,
+        model_repository=options.model_repository,
         models=models_digest(options.model_repository),
         state_files=tuple(filter(None, (options.data_dir / STATE_FILE, options.ready_file))),
     )

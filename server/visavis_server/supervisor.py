@@ -16,7 +16,7 @@ from visavis_server.backoff import Backoff
 from visavis_server.errors import CommandFailed
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess, WorkerProcess
-from visavis_server.state import ServingState, TritonState
+from visavis_server.state import ServingState, TritonState, models_digest
 from visavis_server.triton import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ class Plan:
     triton: str
     #: Makes the next run of the embedded Triton; None where the Triton is somebody else's.
     make_triton: Callable[[], EmbeddedTriton] | None
-    #: See models_digest.
+    model_repository: Path
+    #: See models_digest; of what everything was started with.
     models: str
     #: Files that tell where the service is, while it serves.
     state_files: tuple[Path, ...]
@@ -59,7 +60,7 @@ class Supervisor:
         """Serve; returns when everything has been stopped in order.
 
         Raises:
-            CommandFailed: it could not be started.
+            CommandFailed: it could not be started, or a part of it not again with the same models.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -90,17 +91,25 @@ class Supervisor:
             return []
 
         def next_run() -> TritonProcess:
+            self._check_models()
             self._triton = make()
             return TritonProcess(self._triton)
 
         return [Keeper("Triton", next_run, backoff=Backoff(), on_up=self._write_state)]
 
     def _worker_keeper(self, at: int) -> Keeper:
-        return Keeper(
-            f"worker {at + 1} of the proxy",
-            lambda: WorkerProcess(self._plan.listener, self._plan.environment),
-            backoff=Backoff(),
-        )
+        def next_run() -> WorkerProcess:
+            self._check_models()
+            return WorkerProcess(self._plan.listener, self._plan.environment)
+
+        return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff())
+
+    def _check_models(self) -> None:
+        """Raises CommandFailed: what starts now would have other models or thresholds than what runs beside it."""
+        if models_digest(self._plan.model_repository) != self._plan.models:
+            raise CommandFailed(
+                f"the models in {self._plan.model_repository} were changed while they were served: start again"
+            )
 
     async def _announce(self, keepers: Sequence[Keeper]) -> None:
         """Wait until the service itself says that it is ready."""
