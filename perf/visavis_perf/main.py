@@ -174,7 +174,7 @@ def main() -> None:
     if "--help" not in given and not subcommands.intersection(given[:1]):
         given = ["run", *given]
     try:
-        app(args=given)
+        app(args=given, prog_name="visavis bench")
     except _FAILURES as error:
         typer.echo(f"visavis bench: {error}", err=True)
         raise SystemExit(1) from error
