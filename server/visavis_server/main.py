@@ -12,6 +12,7 @@ import platformdirs
 import typer
 
 from visavis_server import tokens
+from visavis_server.cores import usable_cores
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import Device
 
@@ -88,7 +89,7 @@ def serve(
         ServeOptions(
             host=host,
             port=port,
-            workers=workers or default_workers(os.cpu_count() or 1),
+            workers=workers or default_workers(usable_cores()),
             credentials=credentials,
             model_repository=model_repository,
             data_dir=data_dir,

@@ -24,6 +24,7 @@ from visavis_proxy.face_tokens import check_state
 from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_proxy.state import StateUnavailable
+from visavis_server.cores import usable_cores
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
@@ -157,7 +158,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
     )
 
 
-def in_flight(options: ServeOptions, cores: int = os.cpu_count() or 1) -> dict[str, str]:
+def in_flight(options: ServeOptions, cores: int = usable_cores()) -> dict[str, str]:
     """How many pictures a worker lets in, unless that is set: what this machine's cores finish in a third of a second.
 
     Nothing where Triton runs on another machine, whose cores and cards are not known here.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import importlib.metadata
-import os
 import secrets
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from visavis_server import guard
+from visavis_server.cores import usable_cores
 from visavis_server.errors import TritonFailed, TritonMissing
 from visavis_server.installation import TritonInstallation
 from visavis_server.ports import free_loopback_ports
@@ -147,9 +147,15 @@ class EmbeddedTriton:
             self._log_start = self._log.stat().st_size if self._log.exists() else 0
             self._working = Path(tempfile.mkdtemp(prefix=self._name))
             backends = installation.assemble(self._working)
-            # Triton hands paths to a shell unquoted: a link gives any path a name without blanks.
+            # Triton hands paths to a shell unquoted: links give any path a name without blanks.
             models = self._working / "models"
-            models.symlink_to(self._repository)
+            if self._device is Device.CPU:
+                # Not before: it brings grpc and numpy along, which most commands do without.
+                from visavis_server.placing import lay_out
+
+                lay_out(self._repository, models, cores=usable_cores())
+            else:
+                models.symlink_to(self._repository)
             command = [*self._guard_command(self._working), str(installation.server), *self._flags(models, backends)]
             with self._log.open("ab") as sink:
                 self._guard = subprocess.Popen(
@@ -184,11 +190,11 @@ class EmbeddedTriton:
             "http-address": "127.0.0.1",
             "http-port": self.ports.http,
             # The workers ask by HTTP; a thread copies a picture in and an answer out, which is little.
-            "http-thread-count": min(8, max(2, (os.cpu_count() or 1) // 2)),
+            "http-thread-count": min(8, max(2, usable_cores() // 2)),
             "metrics-address": "127.0.0.1",
             "metrics-port": self.ports.metrics,
             "model-control-mode": "none",
-            "model-load-thread-count": os.cpu_count() or 1,
+            "model-load-thread-count": usable_cores(),
             "exit-on-error": "true",
             "strict-readiness": "true",
             "exit-timeout-secs": max(1, int(self._stop_timeout_s) - 1),
@@ -200,6 +206,8 @@ class EmbeddedTriton:
         }
         if self._device is Device.CPU:
             flags |= {"model-config-name": "cpu", "allow-gpu-metrics": "false", "pinned-memory-pool-byte-size": 0}
+            # Makes Triton heed the priorities of instances.
+            flags |= {"rate-limit": "execution_count"}
         return ["--disable-auto-complete-config", *(f"--{name}={value}" for name, value in flags.items())]
 
     def ended(self) -> bool:
