@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from visavis_export.half_accuracy import Recogniser, Thresholds, check_accuracy
 from visavis_export.half_verification import half_detector, half_embedder
 from visavis_export.own_weights import read_own
 from visavis_export.pack import OwnWeights, Pack, Precision
+from visavis_export.pictures import letterbox_of
 from visavis_export.points import points_to_install, shipped_thresholds
 from visavis_export.record import describe, identity_of
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, Repository
@@ -57,9 +58,16 @@ class WeightsSource:
 
 
 def export(
-    repository: Repository, pack: Pack, precision: Precision, source: WeightsSource, step: Callable[[str], None]
+    repository: Repository,
+    pack: Pack,
+    precision: Precision,
+    source: WeightsSource,
+    step: Callable[[str], None],
+    photographs: Sequence[Path] = (),
 ) -> Exported:
     """Build the pack's graphs and put them in place; ``step`` is told what begins.
+
+    Half precision is held against fp32 on ``photographs`` too.
 
     Raises:
         ExportError: of whatever kind; the repository is as it was.
@@ -80,13 +88,15 @@ def export(
     graphs = {name: one.graph for name, one in built.items()}
     if precision is Precision.FP16:
         step("Halving the precision, and verifying against fp32")
-        graphs, of_half = _halved(repository, pack, graphs)
+        graphs, of_half = _halved(repository, pack, graphs, photographs)
         checks += of_half
     step("Putting the graphs in place")
     return _install(repository, pack, precision, graphs, sources, tuple(checks))
 
 
-def _halved(repository: Repository, pack: Pack, graphs: dict[str, bytes]) -> tuple[dict[str, bytes], list[Check]]:
+def _halved(
+    repository: Repository, pack: Pack, graphs: dict[str, bytes], photographs: Sequence[Path]
+) -> tuple[dict[str, bytes], list[Check]]:
     """Both graphs in half precision: each like itself, and comparisons through both like before."""
     detector, of_detector = half_detector(graphs[DETECTOR])
     embedder, of_embedder = half_embedder(graphs[EMBEDDER])
@@ -100,7 +110,8 @@ def _halved(repository: Repository, pack: Pack, graphs: dict[str, bytes]) -> tup
         )
 
     single, half = recogniser(graphs[DETECTOR], graphs[EMBEDDER]), recogniser(detector, embedder)
-    of_both = check_accuracy(single, half, Thresholds.of(shipped_thresholds(pack, graphs)))
+    thresholds = Thresholds.of(shipped_thresholds(pack, graphs))
+    of_both = check_accuracy(single, half, thresholds, map(letterbox_of, photographs))
     return {DETECTOR: detector, EMBEDDER: embedder}, [*of_detector, *of_embedder, *of_both]
 
 

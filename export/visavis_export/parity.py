@@ -24,12 +24,12 @@ from visavis_export.exporting import WeightsSource
 from visavis_export.folding import read_network
 from visavis_export.matching import Agreement, Floats, compare, cosine
 from visavis_export.pack import Pack
+from visavis_export.pictures import photograph_files
 from visavis_export.repository import DETECTOR, EMBEDDER, Repository
 from visavis_export.runners import OurDetector, OurEmbedder, Pixels, ReferenceDetector, ReferenceEmbedder
 from visavis_export.served import served_module
 from visavis_export.verification import Check
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 _MAX_PIXELS = 200_000_000
 
 
@@ -124,7 +124,7 @@ def run(repository: Repository, pack: Pack, source: WeightsSource, directories: 
     outside = 0
     for directory in directories:
         tally = Tally()
-        for path in track(_photographs(directory, limit), f"{directory}", console=console, transient=True):
+        for path in track(photograph_files(directory, limit), f"{directory}", console=console, transient=True):
             _measure(path, ours, detector, embedder, tally)
         outside += _print(console, directory, tally)
     if outside:
@@ -159,14 +159,6 @@ def _reduced(picture: Pixels, points: Floats, shrink: float) -> tuple[Pixels, Fl
     small = np.asarray(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
     factors = np.array([small.shape[1] / picture.shape[1], small.shape[0] / picture.shape[0]])
     return small, ((points + 0.5) * factors - 0.5).astype(np.float32)
-
-
-def _photographs(directory: Path, limit: int) -> list[Path]:
-    found = sorted(path for path in directory.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise ExportError(f"{directory} holds no photographs.")
-    step = max(1, len(found) // limit)
-    return found[::step][:limit]
 
 
 def _print(console: Console, directory: Path, tally: Tally) -> int:

@@ -12,16 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from visavis_export.detector import FRAME
 from visavis_export.embedder import FACE
+from visavis_export.errors import ExportError
 
 Pixels = npt.NDArray[np.uint8]
 
 #: Package and place of Grace Hopper's and Eileen Collins's portraits (both NASA or US Navy, public domain).
 _PORTRAITS = (("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"), ("skimage", "data/astronaut.png"))
 _DRAWN = 6
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
 
 def frames() -> Pixels:
@@ -38,6 +40,35 @@ def crops(letterboxes: Pixels) -> Pixels:
     first = (FRAME - 2 * FACE) // 2
     middle = letterboxes[:, first : first + 2 * FACE : 2, first : first + 2 * FACE : 2]
     return np.ascontiguousarray(middle)
+
+
+def photograph_files(directory: Path, limit: int) -> list[Path]:
+    """At most so many of the photographs in a folder, searched to any depth, evenly spread.
+
+    Raises:
+        ExportError: it holds none, or cannot be read.
+    """
+    try:
+        found = sorted(path for path in directory.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    except OSError as error:
+        raise ExportError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    if not found:
+        raise ExportError(f"{directory} holds no photographs.")
+    step = max(1, len(found) // limit)
+    return found[::step][:limit]
+
+
+def letterbox_of(path: Path) -> Pixels:
+    """A photograph to detect in: uint8 (640, 640, 3) RGB, upright.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            return fit(np.asarray(ImageOps.exif_transpose(picture).convert("RGB")))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
+        raise ExportError(f"{path} is no picture that can be read: {error}.") from error
 
 
 def fit(picture: Pixels) -> Pixels:

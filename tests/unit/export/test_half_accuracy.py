@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
-from visavis_export.errors import VerificationFailed
+from visavis_export.errors import ExportError, VerificationFailed
 from visavis_export.half_accuracy import STEEP_DECADE, Recogniser, Thresholds, check_accuracy, checks_of
+from visavis_export.main import app
 from visavis_export.matching import Faces
+from visavis_export.pictures import letterbox_of, photograph_files
 from visavis_export.verification import Check
 
 #: The default pack's, to three digits.
@@ -108,9 +114,60 @@ def recogniser(chance: float = 0.0, *, turned: bool = False) -> Recogniser:
 
 def test_faces_are_compared_by_their_place_and_not_by_their_rank() -> None:
     """Two scores that are all but equal may change places."""
-    pairs, rate = check_accuracy(recogniser(), recogniser(turned=True), Thresholds.of({}))
+    pairs, rate, alone = check_accuracy(recogniser(), recogniser(turned=True), Thresholds.of({}))
     assert pairs.measured > 300
     assert rate.measured == pytest.approx(1, abs=1e-4)
+    assert alone.measured == 0
+
+
+def test_a_users_photographs_are_compared_too() -> None:
+    """As many pairs more as their faces make."""
+    before, *_ = check_accuracy(recogniser(), recogniser(), Thresholds.of({}))
+    more = np.random.default_rng(5).integers(0, 256, (4, 640, 640, 3), np.uint8)
+    after, *_ = check_accuracy(recogniser(), recogniser(), Thresholds.of({}), more)
+    faces = round((1 + np.sqrt(1 + 8 * before.measured)) / 2)
+    assert after.measured == (faces + 12) * (faces + 11) / 2
+
+
+class Blind(Detector):
+    """Sees the first two faces alone."""
+
+    def detect(self, frames: np.ndarray) -> list[Faces]:
+        return [Faces(found.boxes[:2], found.landmarks[:2], found.scores[:2]) for found in super().detect(frames)]
+
+
+def test_a_face_that_one_precision_alone_finds_is_compared_with_no_other() -> None:
+    """But counted, and too many of them are refused."""
+    half = Recogniser(Blind(), Embedder(0), recogniser().align)
+    with pytest.raises(VerificationFailed, match=r"faces found in one precision alone, share \S+ 0\.33") as caught:
+        check_accuracy(recogniser(), half, Thresholds.of({}))
+    assert "false match rate" not in str(caught.value)
+
+
+def test_a_folder_of_photographs_is_read_evenly_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        Image.new("RGB", (40, 20), (200, number, 0)).save(tmp_path / "deep" / f"{number}.png")
+    (tmp_path / "folder.jpg").mkdir()
+    files = photograph_files(tmp_path, 3)
+    assert [path.stem for path in files] == ["0", "3", "6"]
+    frame = letterbox_of(files[1])
+    assert frame.shape == (640, 640, 3)
+    assert frame[0, 0].tolist() == [200, 3, 0]
+    assert not frame[320:].any()
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ExportError, match=r"broken\.png is no picture that can be read"):
+        letterbox_of(tmp_path / "broken.png")
+    with pytest.raises(ExportError, match="holds no photographs"):
+        photograph_files(tmp_path / "folder.jpg", 3)
+
+
+def test_photographs_for_full_precision_are_refused(tmp_path: Path) -> None:
+    """Rather than not looked at."""
+    done = CliRunner().invoke(app, ["--model-repository", str(tmp_path / "new"), "--faces", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "say --precision fp16 too" in done.output
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_embedder_whose_scores_scatter_is_refused() -> None:
