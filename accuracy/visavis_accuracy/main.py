@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document
+from visavis_accuracy.checking import check
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.crowd import crowd_command
 from visavis_accuracy.evaluation import evaluate, found_only
@@ -267,8 +269,10 @@ def faults(error: BaseException) -> Collection[str]:
 
 
 def main() -> None:
-    """Run; a fault is one sentence and exit 1."""
+    """Run; a fault is one sentence and exit 1. With ``--check COMMAND`` see check."""
     try:
+        if sys.argv[1:2] == ["--check"]:
+            check(app, sys.argv[2], sys.argv[3:])
         app(prog_name="visavis")
     except* FAULTS as group:
         for sentence in sorted(faults(group)):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from visavis_server.reaching import wait_for_listener
 from visavis_server.serve import export
-from visavis_server.state import STATE_FILE, ServingState, models_digest
+from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
 from visavis_server.triton import Device, EmbeddedTriton
 
 
@@ -29,6 +29,7 @@ def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, de
     elif running is not None and running.models == models_digest(repository):
         yield running.triton.address
     else:
+        make_data_dir(data_dir)
         export(repository)
         log = data_dir / "triton-command.log"
         log.unlink(missing_ok=True)

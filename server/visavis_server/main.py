@@ -175,16 +175,19 @@ def measure(
         typer.Option(metavar=_ADDRESS, help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]"),
     ] = None,
     model_repository: ModelRepository = Path("model_repository"),
+    data_dir: DataDir = _DATA_DIR,
 ) -> None:
     """Run a command of visavis_accuracy in front of a Triton that may be started for it alone."""
     from visavis_server.borrowing import borrowed_triton
 
     arguments = [str(context.info_name), *context.args, "--model-repository", str(model_repository)]
-    command = [sys.executable, "-m", "visavis_accuracy", *arguments]
-    if "--help" in context.args:
-        raise typer.Exit(subprocess.run(command, check=False).returncode)
-    with borrowed_triton(triton, repository=model_repository, data_dir=_DATA_DIR, device=Device.AUTO) as address:
-        status = subprocess.run([*command, "--triton", address], check=False).returncode
+    program = [sys.executable, "-m", "visavis_accuracy"]
+    # A Triton takes its time to start: what is wrong with the line comes first.
+    status = subprocess.run([*program, "--check", *arguments], check=False).returncode
+    if status or "--help" in context.args:
+        raise typer.Exit(status)
+    with borrowed_triton(triton, repository=model_repository, data_dir=data_dir, device=Device.AUTO) as address:
+        status = subprocess.run([*program, *arguments, "--triton", address], check=False).returncode
     raise typer.Exit(status)
 
 

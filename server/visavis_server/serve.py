@@ -30,7 +30,7 @@ from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file
 from visavis_server.reaching import check_address, wait_for_listener
-from visavis_server.state import STATE_FILE, ServingState, models_digest
+from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
 
@@ -101,14 +101,10 @@ def _alone_in(data_dir: Path) -> Iterator[None]:
     """Hold the data directory: a second service would take the first one's logs, counts and address file.
 
     Raises:
-        CommandFailed: another service holds it, or it cannot be a directory.
+        CommandFailed: another service holds it, or see make_data_dir.
     """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        guard = (data_dir / ".serving.lock").open("w")
-    except OSError as error:
-        raise CommandFailed(f"{data_dir} cannot be the data directory: {error.strerror}") from error
-    with guard:
+    make_data_dir(data_dir)
+    with (data_dir / ".serving.lock").open("w") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

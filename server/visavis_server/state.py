@@ -6,12 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
 from visavis_client.address import TritonAddress
+from visavis_server.errors import CommandFailed
 
 #: Within the data directory.
 STATE_FILE = "serving.json"
@@ -76,6 +78,20 @@ class ServingState:
             if state is not None and state.pid == os.getpid():
                 with contextlib.suppress(FileNotFoundError):
                     path.unlink()
+
+
+def make_data_dir(path: Path) -> None:
+    """Make it, for its owner alone, unless it is there.
+
+    Raises:
+        CommandFailed: it is no directory, or nothing can be written there.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be the data directory: {error.strerror}") from error
 
 
 def models_digest(repository: Path) -> str:

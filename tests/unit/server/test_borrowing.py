@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from visavis_server.borrowing import borrowed_triton
-from visavis_server.errors import ExportFailed
+from visavis_server.errors import CommandFailed, ExportFailed
 from visavis_server.state import STATE_FILE, ServingState, TritonState, models_digest
 from visavis_server.triton import Device
 
@@ -37,6 +37,16 @@ def test_a_service_whose_triton_is_known_by_http_lends_it_too(tmp_path: Path, re
     state.write([tmp_path / STATE_FILE])
     with borrowed_triton(None, repository=repositories[0], data_dir=tmp_path, device=Device.CPU) as address:
         assert address == "http://triton:8000"
+
+
+def test_a_data_directory_that_cannot_be_one_is_told_before_the_models_and_triton(
+    tmp_path: Path, repositories: tuple[Path, Path]
+) -> None:
+    """The repository without configurations does not come first."""
+    for place in (tmp_path / "served" / "models.json", tmp_path / "served" / "models.json" / "below"):
+        borrowed = borrowed_triton(None, repository=repositories[1], data_dir=place, device=Device.CPU)
+        with pytest.raises(CommandFailed, match=f"^{place} cannot be the data directory: "), borrowed:
+            pass
 
 
 def test_for_other_models_a_triton_of_ones_own_is_started(tmp_path: Path, repositories: tuple[Path, Path]) -> None:
