@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ from PIL import Image
 from visavis_accuracy.photographs import Photograph
 from visavis_accuracy.proportions import p_value_of_shortfall
 from visavis_accuracy.scenes import CASES, Case, Kind, Scene, make_scene, open_upright
-from visavis_accuracy.templates import Subject, analyse_patiently
+from visavis_accuracy.templates import Subject, analyse_patiently, side_by_side
 from visavis_client.engine import Engine
 from visavis_client.errors import PictureError
 from visavis_client.faces import BoundingBox, Face
@@ -153,10 +154,9 @@ async def measure_recall(
     without_face: list[str] = []
     unreadable: list[str] = []
     waiting = iter(range(len(photographs)))
-    done = 0
+    done = itertools.count(1)
 
     async def work() -> None:
-        nonlocal done
         for place in waiting:
             path = photographs[place].path
             try:
@@ -169,12 +169,9 @@ async def measure_recall(
                     answers[place] = await _look(photograph, face.box, cases, draws, engine, reference)
             except (PictureError, OSError):
                 unreadable.append(path.name)
-            done += 1
-            progress(done)
+            progress(next(done))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
-            group.create_task(work())
+    await side_by_side(work, CONCURRENCY)
     found = [answer for answer in answers if answer is not None]
     rows = tuple(_row(case, number, found, reference.sizes) for number, case in enumerate(cases))
     return Recall(rows, tuple(sorted(without_face)), tuple(sorted(unreadable)))

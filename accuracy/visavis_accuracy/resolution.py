@@ -23,7 +23,7 @@ from visavis_accuracy.pipeline import Cutting, Pipeline
 from visavis_accuracy.rates import threshold_at, true_match_rate_at
 from visavis_accuracy.scenes import open_upright, set_back
 from visavis_accuracy.scores import Floats, Ids, count_pairs
-from visavis_accuracy.templates import Subject, analyse_patiently
+from visavis_accuracy.templates import Subject, analyse_patiently, side_by_side
 from visavis_client.engine import MAX_FACES, Engine
 from visavis_client.errors import PictureError
 from visavis_client.faces import Face, Vector
@@ -97,9 +97,7 @@ async def locate(photographs: Sequence[Photograph], engine: Engine, done: Done) 
                 found[place] = face
             done(1)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
-            group.create_task(work())
+    await side_by_side(work, CONCURRENCY)
     return [Known(photographs[place], found[place]) for place in sorted(found)]
 
 
@@ -123,9 +121,7 @@ async def measure(known: Sequence[Known], face_px: float | None, engine: Engine,
             if picture is not None and frame is not None:
                 found[place] = picture, frame
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
-            group.create_task(work())
+    await side_by_side(work, CONCURRENCY)
     people = identity_numbers([known[place].photograph for place in sorted(found)])
     pictures, frames = (np.array([found[place][way] for place in sorted(found)], np.float32) for way in (0, 1))
     return Row(

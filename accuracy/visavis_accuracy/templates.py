@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -156,33 +157,50 @@ async def enrol(
     contents = [""] * len(photographs)
     unreadable: list[Path] = []
     waiting = iter(range(len(photographs)))
-    done = analysed = 0
-    maker = f"{engine.model} {subject}"
+    done, analysed = itertools.count(1), 0
 
     async def work() -> None:
-        nonlocal done, analysed
+        nonlocal analysed
         for place in waiting:
             data = read_bytes(photographs[place].path)
             contents[place] = hashlib.sha256(data).hexdigest()
-            known = cache.find(contents[place], maker)
-            if known is None:
-                try:
-                    known = await _template(engine, data, subject)
-                    cache.keep(contents[place], maker, known)
-                except PictureError:
-                    known = b""
-                    unreadable.append(photographs[place].path)
-                analysed += 1
-            answers[place] = known
-            done += 1
-            progress(done)
+            answer, asked = await _answer(data, contents[place], engine, cache, subject)
+            if answer is None:
+                unreadable.append(photographs[place].path)
+            answers[place] = answer or b""
+            analysed += asked
+            progress(next(done))
 
     started = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(work())
+    await side_by_side(work, concurrency)
     vectors, found = _rows(answers)
     return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started, concurrency)
+
+
+async def side_by_side(work: Callable[[], Coroutine[None, None, None]], times: int) -> None:
+    """Run it so many times at once: it takes what is to do from an iterator that all of them share.
+
+    Raises:
+        ExceptionGroup: one failed, and the others were stopped.
+    """
+    async with asyncio.TaskGroup() as group:
+        for _ in range(times):
+            group.create_task(work())
+
+
+async def _answer(
+    data: bytes, content: str, engine: Engine, cache: TemplateCache, subject: Subject
+) -> tuple[bytes | None, bool]:
+    """Float32 bytes, empty where no face is found, None for what is no picture; and whether the engine was asked."""
+    maker = f"{engine.model} {subject}"
+    if (known := cache.find(content, maker)) is not None:
+        return known, False
+    try:
+        made = await _template(engine, data, subject)
+    except PictureError:
+        return None, True
+    cache.keep(content, maker, made)
+    return made, True
 
 
 async def _template(engine: Engine, data: bytes, subject: Subject) -> bytes:
