@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
-from running import RunningService
+from running import RunningService, start_service
 
 from visavis_client import BoundingBox, Engine, Face, PictureAnalysis
 from visavis_client.errors import EngineTimeout, PictureUnreadable, RegionInvalid, VisavisError
@@ -98,3 +102,35 @@ def test_a_deadline_that_passes_is_a_timeout_and_spoils_no_other_answer(
         return len(in_time), sum(isinstance(answer, EngineTimeout) for answer in answers[1::2])
 
     assert by_both(service, hurry) == [(12, 12), (12, 12)]
+
+
+def test_a_service_in_front_of_a_triton_named_by_http_serves_and_lends_it_to_commands(
+    service: RunningService, tmp_path: Path, portraits: dict[str, bytes]
+) -> None:
+    """As docker-compose's proxy does."""
+    picture = tmp_path / "hopper.jpg"
+    picture.write_bytes(portraits["hopper"])
+    address = f"http://{service.http}"
+    other = start_service(
+        tmp_path,
+        ["--workers", "1"],
+        {"VISAVIS_TRITON": address},
+        model_repository=service.model_repository,
+    )
+    try:
+        assert (other.grpc, other.http) == (None, service.http)
+        told = {"api_key": other.key_id, "api_secret": other.secret}
+        files = {"image_file1": portraits["hopper"], "image_file2": portraits["hopper"]}
+        answer = httpx.post(f"{other.url}/facepp/v3/compare", data=told, files=files, timeout=20)
+        assert answer.json()["confidence"] > 99
+        command = [sys.executable, "-m", "visavis_server", "compare", "--json", picture, picture]
+        done = subprocess.run(
+            [*command, "--model-repository", service.model_repository, "--data-dir", other.data_dir],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(done.stdout)["score"] == pytest.approx(1)
+    finally:
+        assert other.stop() == 0
