@@ -33,7 +33,7 @@ from visavis_accuracy.recall_command import recall_command
 from visavis_accuracy.report import facts, terminal_table, times_table, write
 from visavis_accuracy.resolution_command import resolution_command
 from visavis_accuracy.scores import count_pairs
-from visavis_accuracy.splits import ALLOWED, Measured, measure_splits
+from visavis_accuracy.splits import ALLOWED, check_judged, measure_splits, splits_table
 from visavis_accuracy.stage_times import StageClock
 from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol, maker_of
 from visavis_accuracy.terminal import (
@@ -155,21 +155,31 @@ def splits_command(
     model_repository: Repository = Path("model_repository"),
     drop: Labels = None,
     splits: Annotated[int, typer.Option(min=1, help="How many times the people are halved.")] = 5,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(help="A false match rate to judge; may be repeated. Default: 1e-3, 1e-4, 1e-5."),
+    ] = None,
     at_most: Most = MOST_PER_PERSON,
     face: Face = Subject.CENTRAL,
     no_cache: NoCache = False,
 ) -> None:
-    """Calibrate on half of the people, measure on the other; exit 1 where a rate is off by more than allowed."""
+    """Calibrate on half of the people, measure on the other; exit 1 where a rate is off or could not be judged."""
+    rates = tuple(sorted(set(rate or ALLOWED), reverse=True))
+    if unknown := [one for one in rates if one not in ALLOWED]:
+        raise CollectionInvalid(f"--rate {unknown[0]:g}: only 1e-3, 1e-4 and 1e-5 are judged")
     models = read_models(model_repository)
     photographs = _photographs(directory, read_dropped(drop, directory), at_most)
     enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs of every half"):
-        rows = measure_splits(*found_only(photographs, enrolled), splits=splits)
-    console.print(_splits_table(rows))
-    for rate in ALLOWED:
-        if missing := 2 * splits - sum(row.nominal == rate for row in rows):
-            console.print(f"{rate:.0e}: not judged in {missing} of {2 * splits}: too few people", highlight=False)
-    if any(not 1 / ALLOWED[row.nominal] <= row.factor <= ALLOWED[row.nominal] for row in rows):
+        vectors, identities = found_only(photographs, enrolled)
+        rows = measure_splits(vectors, identities, splits=splits, rates=rates)
+    if rows:
+        console.print(splits_table(rows))
+    for one in rates:
+        if missing := 2 * splits - sum(row.nominal == one for row in rows):
+            say(f"{one:.0e}: not judged in {missing} of {2 * splits}: too few people")
+    check_judged(rows, rates, len(set(identities.tolist())), len(identities))
+    if not all(row.holds for row in rows):
         raise typer.Exit(1)
 
 
@@ -211,16 +221,6 @@ app.command(name="recall")(recall_command)
 app.command(name="pairs")(pairs_command)
 app.command(name="resolution")(resolution_command)
 app.command(name="crowd")(crowd_command)
-
-
-def _splits_table(rows: Sequence[Measured]) -> Table:
-    table = Table(
-        "split", "nominal FMR", "threshold", "measured FMR", "factor", "allowed", title="Thresholds on strangers"
-    )
-    for row in rows:
-        cells = (f"{row.split + 1}", f"{row.nominal:.0e}", f"{row.threshold:.4f}", f"{row.false_match_rate:.2e}")
-        table.add_row(*cells, f"{row.factor:.2f}", f"{ALLOWED[row.nominal]:g}")
-    return table
 
 
 def _photographs(directory: Path, dropped: Collection[str], at_most: int) -> list[Photograph]:

@@ -11,7 +11,7 @@ from scipy.stats import beta
 
 from visavis_accuracy import scores as scores_module
 from visavis_accuracy.bootstrap import Resampled, resample
-from visavis_accuracy.calibration import CalibrationImpossible, calibrate
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate, point_at
 from visavis_accuracy.crowd import make_crowd
 from visavis_accuracy.pairs_file import Pair
 from visavis_accuracy.rates import (
@@ -23,7 +23,7 @@ from visavis_accuracy.rates import (
     true_match_rate_at,
 )
 from visavis_accuracy.scores import BINS, PairScores, count_pairs
-from visavis_accuracy.splits import measure_splits
+from visavis_accuracy.splits import ALLOWED, check_judged, measure_splits
 from visavis_accuracy.tail import fit_tail, tail_intervals
 
 
@@ -234,13 +234,29 @@ def test_strangers_see_the_nominal_rate() -> None:
     assert all(0.7 < row.factor < 1.4 for row in rows)
 
 
-def test_too_few_people_for_any_rate_are_refused() -> None:
-    """Instead of a table without rows, which would look as if every threshold held."""
+def test_strangers_are_shown_the_thresholds_that_calibrate_would_write() -> None:
+    """Where fewer than a hundred pairs lie above it, that is the fitted one, and it says so."""
+    vectors, identities = people(1200, 2)
+    rows = measure_splits(vectors, identities, splits=1)
+    for row in rows:
+        chosen = np.random.default_rng(0).permutation(1200) < 600
+        halves = [count_pairs(vectors[side], identities[side]) for side in (chosen[identities], ~chosen[identities])]
+        points = [point_at(half, fit_tail(half), row.nominal) for half in halves]
+        assert (row.threshold, row.extrapolated) in [(p.threshold, p.extrapolated) for p in points if p]
+    assert [(row.nominal, row.extrapolated) for row in rows] == 2 * [(1e-3, False), (1e-4, True)]
+
+
+def test_a_rate_that_no_half_can_judge_is_told() -> None:
+    """Instead of a table without its rows, which would look as if its threshold held."""
     for number in (2, 3, 60):
-        with pytest.raises(CalibrationImpossible, match=f"{number} people"):
-            measure_splits(*people(number, 2))
+        rows = measure_splits(*people(number, 2), splits=1)
+        with pytest.raises(CalibrationImpossible, match=rf"0\.001, 0\.0001, 1e-05 could not.* {number} people"):
+            check_judged(rows, tuple(ALLOWED), number, 2 * number)
     rows = measure_splits(*people(200, 2), splits=1)
     assert {row.nominal for row in rows} == {1e-3}
+    with pytest.raises(CalibrationImpossible, match=r"rates of 0\.0001, 1e-05 could not"):
+        check_judged(rows, tuple(ALLOWED), 200, 400)
+    check_judged(rows, (1e-3,), 200, 400)
 
 
 def test_fold_accuracy_tries_the_others_threshold_on_each_fold() -> None:
