@@ -27,6 +27,17 @@ class RateRow:
     true_match_rate: float | None
     true_match_interval: Interval | None
 
+    @property
+    def false_non_match_rate(self) -> float | None:
+        """What the true match rate leaves."""
+        return None if self.true_match_rate is None else 1 - self.true_match_rate
+
+    @property
+    def false_non_match_interval(self) -> Interval | None:
+        """The true match rate's, from the other side."""
+        found = self.true_match_interval
+        return None if found is None else Interval(1 - found.high, 1 - found.low)
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:

@@ -29,13 +29,13 @@ def det_curve(evaluation: Evaluation) -> Figure:
         rates.false_match_rate[shown], np.maximum(rates.false_non_match_rate[shown], floor), color=LINE, linewidth=1.8
     )
     for row in evaluation.rows:
-        if row.true_match_rate is None:
+        if row.false_non_match_rate is None:
             continue
-        missed = max(1 - row.true_match_rate, floor)
+        missed = max(row.false_non_match_rate, floor)
         axes.plot(row.false_match_rate, missed, "o", color=NON_MATED, markersize=5)
-        if row.true_match_interval is not None:
-            low, high = 1 - row.true_match_interval.high, 1 - row.true_match_interval.low
-            axes.plot([row.false_match_rate] * 2, [max(low, floor), max(high, floor)], color=NON_MATED, linewidth=1.2)
+        if (between := row.false_non_match_interval) is not None:
+            ends = [max(between.low, floor), max(between.high, floor)]
+            axes.plot([row.false_match_rate] * 2, ends, color=NON_MATED, linewidth=1.2)
     axes.set(
         xlabel="false match rate", ylabel="false non-match rate", title="Detection error trade-off", xlim=(lowest, 0.5)
     )
@@ -75,7 +75,9 @@ def _density(counts: Counts) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.asarray(drawn / max(int(drawn.sum()), 1) * (DRAWN / 2), np.float64)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As SVG and PNG beside each other; ``path`` has no suffix."""
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    figure.savefig(path.with_suffix(".png"), dpi=150)
+def save(figure: Figure, path: Path) -> list[Path]:
+    """As SVG and PNG beside each other, which are returned; ``path`` has no suffix."""
+    vector, pixels = path.with_suffix(".svg"), path.with_suffix(".png")
+    figure.savefig(vector, metadata={"Date": None})
+    figure.savefig(pixels, dpi=150)
+    return [vector, pixels]

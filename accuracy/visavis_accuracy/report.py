@@ -33,9 +33,10 @@ svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
 <dl>{facts}</dl>
 <h2>Rates</h2>
 <table><tr><th>false match rate</th><th>threshold</th><th>95 % interval</th>
-<th>true match rate</th><th>95 % interval</th></tr>
+<th>true match rate</th><th>95 % interval</th><th>false non-match rate</th></tr>
 {rows}</table>
-<p>Intervals: identities resampled with replacement; a dash where the data carry no figure.</p>
+<p>The false non-match rate is what the true match rate leaves of 1, and so is its interval. Intervals: identities
+resampled with replacement; a dash where the data carry no figure.</p>
 {times}<h2>Trade-off</h2>{det}
 <h2>Scores</h2>{histogram}
 {dropped}</body></html>
@@ -45,7 +46,7 @@ svg {{ max-width: 100%; height: auto }} code {{ overflow-wrap: anywhere }}
 def terminal_table(evaluation: Evaluation) -> Table:
     """Rates with intervals."""
     table = Table(title="Rates over all pairs")
-    for heading in ("FMR", "threshold", "95 %", "TMR", "95 %"):
+    for heading in ("FMR", "threshold", "95 %", "TMR", "95 %", "FNMR"):
         table.add_column(heading, justify="right")
     for row in evaluation.rows:
         table.add_row(*_cells(row))
@@ -119,7 +120,7 @@ def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
     """The figures for programs."""
     return {
         **about,
-        "rates": [asdict(row) for row in evaluation.rows],
+        "rates": [_rate_json(row) for row in evaluation.rows],
         "equal_error_rate": evaluation.equal_error_rate,
         "folds": evaluation.folds,
         "fold_accuracy": evaluation.fold_accuracy,
@@ -138,15 +139,23 @@ def as_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _rate_json(row: RateRow) -> dict[str, Any]:
+    missed = row.false_non_match_interval
+    return {
+        **asdict(row),
+        "false_non_match_rate": row.false_non_match_rate,
+        "false_non_match_interval": asdict(missed) if missed else None,
+    }
+
+
 def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> list[Path]:
     """All files of a report; the page needs none of the others."""
     folder.mkdir(parents=True, exist_ok=True)
-    save(det_curve(evaluation), folder / "det")
-    save(score_histogram(evaluation), folder / "scores")
+    plots = [*save(det_curve(evaluation), folder / "det"), *save(score_histogram(evaluation), folder / "scores")]
     write_json(folder / "evaluation.json", json.loads(json.dumps(as_json(evaluation, about))))
     page = folder / "evaluation.html"
     write_text(page, _page(evaluation, about, folder))
-    return [page, folder / "evaluation.json", *sorted(folder.glob("*.svg")), *sorted(folder.glob("*.png"))]
+    return [page, folder / "evaluation.json", *plots]
 
 
 def _page(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> str:
@@ -192,4 +201,5 @@ def _cells(row: RateRow) -> tuple[str, ...]:
         between(row.threshold_interval),
         "–" if row.true_match_rate is None else f"{row.true_match_rate:.4f}",
         between(row.true_match_interval),
+        "–" if row.false_non_match_rate is None else f"{row.false_non_match_rate:.4f}",
     )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from visavis_accuracy.evaluation import evaluate, found_only
+from visavis_accuracy.bootstrap import Interval
+from visavis_accuracy.evaluation import RateRow, evaluate, found_only
 from visavis_accuracy.files import write_json
 from visavis_accuracy.photographs import (
     CollectionInvalid,
@@ -21,7 +22,7 @@ from visavis_accuracy.photographs import (
     digest,
     read_directory,
 )
-from visavis_accuracy.report import as_json, facts, times_table, write
+from visavis_accuracy.report import as_json, facts, terminal_table, times_table, write
 from visavis_accuracy.stage_times import StageTime, StageTimes
 from visavis_accuracy.templates import TemplateCache, enrol
 from visavis_accuracy.terminal import read_dropped
@@ -96,6 +97,8 @@ def test_a_report_is_a_table_json_two_plots_and_a_page_of_its_own(album: Path, t
     about = {"name": "an <album>", "identity": "fake"}
     assert found.without_face == ("Eve_0001.jpg",)
     assert as_json(found, about)["mated_pairs"] == 4
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "faces-found.svg").write_text("another command's")
     written = {path.name for path in write(found, about, tmp_path / "report")}
     assert written == {"evaluation.html", "evaluation.json", "det.svg", "det.png", "scores.svg", "scores.png"}
     page = (tmp_path / "report" / "evaluation.html").read_text()
@@ -104,6 +107,23 @@ def test_a_report_is_a_table_json_two_plots_and_a_page_of_its_own(album: Path, t
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
+
+
+def test_missed_matches_stand_beside_the_found_ones(album: Path, tmp_path: Path) -> None:
+    """In table, JSON and page: FNMR is 1 - TMR, and its interval is turned round with it."""
+    photographs = read_directory(album)
+    found = evaluate(photographs, asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None)))
+    row = RateRow(1e-4, 0.4197, Interval(0.41, 0.43), 0.9375, Interval(0.875, 1.0))
+    found = dataclasses.replace(found, rows=(row, RateRow(1e-6, 0.5, None, None, None)))
+    first, second = as_json(found, {})["rates"]
+    assert (first["true_match_rate"], first["false_non_match_rate"]) == (0.9375, 0.0625)
+    assert first["false_non_match_interval"] == {"low": 0.0, "high": 0.125}
+    assert (second["false_non_match_rate"], second["false_non_match_interval"]) == (None, None)
+    write(found, {}, tmp_path / "report")
+    assert "<td>0.0625</td></tr>" in (tmp_path / "report" / "evaluation.html").read_text()
+    sink = io.StringIO()
+    Console(file=sink, width=80).print(terminal_table(found))
+    assert all(words in sink.getvalue() for words in ("FNMR", "0.9375", "0.8750 … 1.0000", "0.0625"))
 
 
 def test_times_stand_in_table_json_and_page_or_it_is_said_why_not(album: Path, tmp_path: Path) -> None:
