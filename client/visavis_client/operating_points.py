@@ -91,11 +91,14 @@ class OperatingPoints:
             made_with = str(table["models"].get("detector", {}).get("sha256", "unknown"))
             evidence = str(table.get("evidence", table.get("data", "")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OperatingPointsInvalid(f"{path}: {error!r}") from error
+            raise OperatingPointsInvalid(f"{path} cannot be read as thresholds ({error!r}): {_ANEW}") from error
         if identity != model:
             raise OperatingPointsInvalid(f"{path} was calibrated for {identity}, but {model} is loaded: {_ANEW}")
         if made_with != detector:
             raise OperatingPointsInvalid(
                 f"{path} was calibrated with the detector {made_with[:12]}, but {detector[:12]} is loaded: {_ANEW}"
             )
-        return cls(points, model, evidence)
+        try:
+            return cls(points, model, evidence)
+        except OperatingPointsInvalid as error:
+            raise OperatingPointsInvalid(f"{path} holds no usable thresholds ({error}): {_ANEW}") from error

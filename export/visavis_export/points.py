@@ -55,16 +55,7 @@ def shipped_thresholds(pack: Pack, graphs: Mapping[str, bytes]) -> dict[float, f
         PackInvalid: the table is malformed.
     """
     table = _shipped(pack, _loaded(pack, graphs))
-    if table is None:
-        return {}
-    try:
-        found = {float(p["false_match_rate"]): float(p["threshold"]) for p in json.loads(table)["operating_points"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise _malformed(pack) from error
-    rising = [found[rate] for rate in sorted(found, reverse=True)]
-    if not all(0 < rate < 1 for rate in found) or not all(one < other for one, other in itertools.pairwise(rising)):
-        raise _malformed(pack)
-    return found
+    return {} if table is None else _rising(pack, table)
 
 
 def _loaded(pack: Pack, graphs: Mapping[str, bytes]) -> CalibratedFor:
@@ -79,7 +70,24 @@ def _shipped(pack: Pack, loaded: CalibratedFor) -> bytes | None:
     calibrated_for = _calibrated_for(shipped)
     if calibrated_for is None:
         raise _malformed(pack)
+    _rising(pack, shipped)
     return shipped if calibrated_for == loaded else None
+
+
+def _rising(pack: Pack, table: bytes) -> dict[float, float]:
+    """The table's thresholds by false match rate.
+
+    Raises:
+        PackInvalid: there are none, or they do not rise as the rate falls.
+    """
+    try:
+        found = {float(p["false_match_rate"]): float(p["threshold"]) for p in json.loads(table)["operating_points"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _malformed(pack) from error
+    rising = [-1.0, *(found[rate] for rate in sorted(found, reverse=True)), 1.0]
+    if not found or not all(0 < rate < 1 for rate in found) or not all(a < b for a, b in itertools.pairwise(rising)):
+        raise _malformed(pack)
+    return found
 
 
 def _malformed(pack: Pack) -> PackInvalid:

@@ -208,12 +208,13 @@ def test_a_table_that_names_no_detector_is_nobodys(tmp_path: Path) -> None:
         json.dumps(entries(models={"identity": MODEL, "detector": DETECTOR})),
         json.dumps(entries(operating_points=[1, 2])),
         json.dumps(entries(operating_points=[{"false_match_rate": "a few", "threshold": 0.3}])),
+        json.dumps(entries(operating_points=[{"false_match_rate": r, "threshold": 0.3} for r in (1e-3, 1e-4)])),
     ],
 )
 def test_a_malformed_table_is_refused_in_one_sentence(tmp_path: Path, text: str | None) -> None:
-    """Missing, empty, of another shape: always the same error, which the start of the service shows."""
+    """Missing, empty, of another shape, not rising: always an error that says where and what to do about it."""
     file = tmp_path / "operating_points.json"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(OperatingPointsInvalid, match=r"operating_points\.json"):
+    with pytest.raises(OperatingPointsInvalid, match=r"operating_points\.json .*: run `visavis calibrate`"):
         OperatingPoints.load(file, MODEL, detector=DETECTOR)

@@ -87,7 +87,13 @@ def test_thresholds_are_read_for_the_graphs_they_were_measured_with(pack: Pack) 
     assert shipped_thresholds(pack, GRAPHS) == {}
 
 
-def test_thresholds_that_do_not_rise_are_refused(pack: Pack) -> None:
-    pack.operating_points.write_bytes(table(pack, GRAPHS, 0.42, 0.36))
+@pytest.mark.parametrize("thresholds", [(0.42, 0.36), (0.36, 0.36), (0.36, 1.0), (-1.0, 0.36), (0.36, float("nan"))])
+def test_thresholds_that_do_not_rise_are_refused(
+    pack: Pack, repository: Repository, thresholds: tuple[float, float]
+) -> None:
+    """Before anything is computed from them, and before they are installed."""
+    pack.operating_points.write_bytes(table(pack, GRAPHS, *thresholds))
     with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of rising thresholds"):
         shipped_thresholds(pack, GRAPHS)
+    with pytest.raises(PackInvalid, match=r"^shipped\.json is no table of rising thresholds"):
+        points_to_install(repository, pack, GRAPHS)
