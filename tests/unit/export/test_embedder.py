@@ -38,12 +38,7 @@ def small_network(seed: int = 0, channels: int = 6, strides: tuple[int, ...] = (
     for number, stride in enumerate(strides):
         shape, group = ((channels, 1, 3, 3), channels) if number else ((channels, 3, 3, 3), 1)
         constants[f"w{number}"] = random.normal(0, 0.3, shape)
-        settings: dict[str, Any] = {
-            "kernel_shape": [3, 3],
-            "pads": [1, 1, 1, 1],
-            "strides": [stride] * 2,
-            "group": group,
-        }
+        settings: dict[str, Any] = {"kernel_shape": [3] * 2, "pads": [1] * 4, "strides": [stride] * 2, "group": group}
         nodes.append(helper.make_node("Conv", [tensor, f"w{number}"], [f"c{number}"], **settings))
         tensor = norm(f"c{number}", channels, f"n{number}")
         constants[f"a{number}"] = np.resize(SLOPES, (channels, 1, 1))
