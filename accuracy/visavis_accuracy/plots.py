@@ -65,7 +65,7 @@ def score_histogram(evaluation: Evaluation) -> Figure:
                 va="top",
                 ha="right",
             )
-    axes.set(xlabel="comparison score", ylabel="density", title="Comparison scores", xlim=(-0.4, 1.0))
+    axes.set(xlabel="comparison score", ylabel="density", title="Comparison scores", xlim=(-0.4, 1.0), ylim=(0, None))
     axes.legend(frameon=False)
     return figure
 

@@ -24,6 +24,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 52rem; 
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #e5e7eb; text-align: right;
   font-variant-numeric: tabular-nums }}
+td {{ white-space: nowrap }} .words td {{ white-space: normal }}
 th {{ font-weight: 600 }} th:first-child, td:first-child, .words * {{ text-align: left }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem }} dt {{ color: #6b7280 }}
 dd {{ margin: 0 }}
