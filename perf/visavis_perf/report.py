@@ -22,6 +22,10 @@ _CORE_MS = (
     "User and system time of each process at the best load, from /proc; a picture that is refused costs, and counts "
     "for nothing. The generator works on the same cores and is no part of the sum."
 )
+_FACES = (
+    "The limit embeds one face of a picture. Face++ gives every face a token, so the service embeds them all: the last "
+    "column is the share of a limit that does the same, for information; targets are judged by the limit of one."
+)
 _MET = {True: "yes", False: "**no**", None: "–"}
 
 
@@ -96,16 +100,27 @@ def _http(record: Mapping[str, Any]) -> str:
     for name, curve in record.get("http", {}).items():
         best = curve["best"]
         if best is None:
-            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 6))
+            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 8))
         else:
             goodput = f"{best['goodput']:.3g}" if best["serves"] else f"{best['goodput']:.3g}, not served"
             shown = (best["share"], _shares(best), best["p50_ms"], best["p99_ms"], best["wrong"])
-            rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown))
+            work = _with_its_faces(record, curve, best["share"])
+            rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown, *work))
     if not rows:
         return ""
     head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "offered, of limit", "good, of limit")
-    curves = table((*head, "runs", "p50 ms", "p99 ms", "wrong"), rows)
-    return f"## HTTP, open loop\n\n{curves}\n\n{_errors(record)}"
+    curves = table((*head, "runs", "p50 ms", "p99 ms", "wrong", "faces embedded", "of a limit with as many"), rows)
+    return f"## HTTP, open loop\n\n{curves}\n\n{_FACES}\n\n{_errors(record)}"
+
+
+def _with_its_faces(record: Mapping[str, Any], curve: Mapping[str, Any], share: float) -> tuple[float | None, ...]:
+    """Faces embedded for a picture, and the share of a limit that embeds as many; the limit itself embeds one."""
+    faces = curve.get("stages", {}).get("face_embedder", {}).get("rows")
+    if faces is None:
+        return None, None
+    parts = record["limits"][curve["pictures"]]["core_ms"]
+    one = sum(parts.values())
+    return faces, share * (one + (faces - 1) * parts["embed"]) / one
 
 
 def _shares(best: Mapping[str, Any]) -> str:
@@ -192,7 +207,7 @@ def _stages(record: Mapping[str, Any]) -> str:
 
 
 def _stage_table(stages: Mapping[str, Mapping[str, float]]) -> str:
-    parts = ("queue", "input", "infer", "output", "total", "between", "batch")
+    parts = ("queue", "input", "infer", "output", "total", "between", "rows", "batch")
     rows = [(name, *(stages[name].get(part) for part in parts)) for name in (*STAGES, ENSEMBLE) if name in stages]
     return table(("Stage, ms a request", *parts), rows)
 

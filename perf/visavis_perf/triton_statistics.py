@@ -33,7 +33,7 @@ class Counters:
         return Counters(**{name: mine[name] - theirs[name] for name in mine})
 
     def per_request_ms(self) -> dict[str, float]:
-        """Mean milliseconds of a request, by part, and the mean batch of an execution."""
+        """Mean milliseconds of a request, by part, its mean rows, and the mean batch of an execution."""
         requests = max(1, self.requests)
         parts = {
             "queue": self.queue_ns,
@@ -43,6 +43,7 @@ class Counters:
             "total": self.total_ns,
         }
         table = {name: round(value / requests / 1e6, 4) for name, value in parts.items()}
+        table["rows"] = round(self.inferences / requests, 3)
         return table | {"batch": round(self.inferences / max(1, self.executions), 2)}
 
 
