@@ -6,12 +6,11 @@ import bisect
 import itertools
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from visavis_client.faces import ModelIdentity
-
-_ANEW = "run `visavis calibrate`, or `visavis export --force` for thresholds that come with the pack"
 
 
 class OperatingPointsInvalid(Exception):
@@ -90,15 +89,40 @@ class OperatingPoints:
             identity = table["models"]["identity"]
             made_with = str(table["models"].get("detector", {}).get("sha256", "unknown"))
             evidence = str(table.get("evidence", table.get("data", "")))
+        except FileNotFoundError as error:
+            raise OperatingPointsInvalid(f"{path.parent} has no thresholds for {model}: {_calibrate(path)}") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OperatingPointsInvalid(f"{path} cannot be read as thresholds ({error!r}): {_ANEW}") from error
+            raise OperatingPointsInvalid(f"{path} {_fault(error)}: {_anew(path)}") from error
         if identity != model:
-            raise OperatingPointsInvalid(f"{path} was calibrated for {identity}, but {model} is loaded: {_ANEW}")
+            raise OperatingPointsInvalid(f"{path} was calibrated for {identity}, but {model} is loaded: {_anew(path)}")
         if made_with != detector:
             raise OperatingPointsInvalid(
-                f"{path} was calibrated with the detector {made_with[:12]}, but {detector[:12]} is loaded: {_ANEW}"
+                f"{path} was calibrated with the detector {made_with[:12]}, but {detector[:12]} is loaded: "
+                + _anew(path)
             )
         try:
             return cls(points, model, evidence)
         except OperatingPointsInvalid as error:
-            raise OperatingPointsInvalid(f"{path} holds no usable thresholds ({error}): {_ANEW}") from error
+            raise OperatingPointsInvalid(f"{path} holds no usable thresholds ({error}): {_calibrate(path)}") from error
+
+
+def _calibrate(path: Path) -> str:
+    """A command that can be typed as it stands, but for the photographs' folder."""
+    return f"run `visavis calibrate DIR --model-repository {shlex.quote(str(path.parent))}`"
+
+
+def _anew(path: Path) -> str:
+    """What helps against a table of other models. Only a pack with a table of its own has one to install again."""
+    return (
+        f"{_calibrate(path)}; where the pack comes with thresholds, as opencv in fp32 does, "
+        f"`visavis export --force --model-repository {shlex.quote(str(path.parent))}` installs them"
+    )
+
+
+def _fault(error: Exception) -> str:
+    """Why a file is no table of thresholds, without Python's words for it."""
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror})"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is no table of thresholds (no JSON from line {error.lineno} on)"
+    return "is no table of thresholds (not as `visavis calibrate` writes it)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from visavis_client.faces import ModelIdentity
@@ -39,12 +40,17 @@ def _text(path: Path, *keys: str) -> str:
     Raises:
         ModelsInvalid: it cannot be read, or says nothing.
     """
+    export = f"run `visavis export --model-repository {shlex.quote(str(path.parent))}`"
     try:
         found = json.loads(path.read_text("utf-8"))
         for key in keys:
             found = found[key]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelsInvalid(f"{path} cannot be used ({error!r}): run `visavis export`") from error
+    except FileNotFoundError as error:
+        raise ModelsInvalid(f"{path} is missing: {export}") from error
+    except OSError as error:
+        raise ModelsInvalid(f"{path} cannot be read ({error.strerror}): {export}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelsInvalid(f"{path} is no record of models with {' '.join(keys)}: {export}") from error
     if not isinstance(found, str) or not found:
-        raise ModelsInvalid(f"{path} names no {' '.join(keys)}: run `visavis export`")
+        raise ModelsInvalid(f"{path} names no {' '.join(keys)}: {export}")
     return found

@@ -5,7 +5,7 @@ The service's is borrowed only if it has the command's models: thresholds made o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +16,33 @@ from visavis_server.triton import Device, EmbeddedTriton
 
 
 @contextmanager
-def borrowed_triton(address: str | None, *, repository: Path, data_dir: Path, device: Device) -> Iterator[str]:
+def borrowed_triton(
+    address: str | None,
+    *,
+    repository: Path,
+    data_dir: Path,
+    device: Device,
+    check: Callable[[Path], object] = lambda _: None,
+) -> Iterator[str]:
     """Where a Triton is ready, ``host:port`` (gRPC) or ``http://host:port``; one's own is gone afterwards.
+
+    ``check`` is asked about the repository before a Triton is waited for or started, and after the export.
 
     Raises:
         CommandFailed: there is none and none can be started.
     """
     running = ServingState.read(data_dir / STATE_FILE)
     if address is not None:
+        check(repository)
         wait_for_listener(address)
         yield address
     elif running is not None and running.models == models_digest(repository):
+        check(repository)
         yield running.triton.address
     else:
         make_data_dir(data_dir)
         export(repository)
+        check(repository)
         log = data_dir / "triton-command.log"
         log.unlink(missing_ok=True)
         with EmbeddedTriton(repository, log=log, device=device) as triton:

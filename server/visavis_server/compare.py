@@ -14,12 +14,12 @@ from visavis_client.comparison import ComparisonScore
 from visavis_client.comparison import compare as compare_templates
 from visavis_client.engine import Engine
 from visavis_client.errors import PictureError, VisavisError
-from visavis_client.faces import ModelIdentity, PictureAnalysis
+from visavis_client.faces import PictureAnalysis
 from visavis_client.opening import open_engine
-from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
-from visavis_proxy.models import ModelsInvalid, read_models
+from visavis_client.operating_points import OperatingPoints
 from visavis_server.borrowing import borrowed_triton
 from visavis_server.errors import CommandFailed
+from visavis_server.serve import usable_models
 from visavis_server.triton import Device
 
 
@@ -62,7 +62,11 @@ def compare(options: CompareOptions) -> bool:
     """
     images = [_read(options.probe), _read(options.reference)]
     with borrowed_triton(
-        options.triton, repository=options.model_repository, data_dir=options.data_dir, device=options.device
+        options.triton,
+        repository=options.model_repository,
+        data_dir=options.data_dir,
+        device=options.device,
+        check=usable_models,
     ) as address:
         comparison = asyncio.run(_compare(options, address, images))
     typer.echo(json.dumps(_as_json(comparison), indent=1) if options.as_json else _as_text(comparison))
@@ -77,7 +81,7 @@ def _read(path: Path) -> bytes:
 
 
 async def _compare(options: CompareOptions, address: str, images: list[bytes]) -> Comparison:
-    model, points = _models(options.model_repository)
+    model, points = usable_models(options.model_repository)
     engine = open_engine(address, model=model)
     try:
         probe, reference = await asyncio.gather(
@@ -102,13 +106,6 @@ async def _analyse(engine: Engine, path: Path, image: bytes) -> PictureAnalysis:
         raise CommandFailed(f"{path}: {error}") from error
     except VisavisError as error:
         raise CommandFailed(f"the engine did not answer: {error}") from error
-
-
-def _models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
-    try:
-        return read_models(repository)
-    except (ModelsInvalid, OperatingPointsInvalid) as error:
-        raise CommandFailed(str(error)) from error
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import typer
 
-from visavis_client.operating_points import OperatingPointsInvalid
+from visavis_client.faces import ModelIdentity
+from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 from visavis_proxy.credentials import Credentials, CredentialsInvalid
 from visavis_proxy.face_tokens import check_state
 from visavis_proxy.models import ModelsInvalid, read_models
@@ -70,7 +71,7 @@ def serve(options: ServeOptions) -> None:
         check_address(options.triton)
     with _alone_in(options.data_dir), listen(options.host, options.port) as listener:
         _check_state(settings)
-        key_file = _key_file(options)
+        _check_given_keys(options)
         if not settings.on_loopback:
             typer.echo(exposure(settings), err=True)
         if options.triton is None:
@@ -82,7 +83,8 @@ def serve(options: ServeOptions) -> None:
             )
         else:
             wait_for_listener(options.triton)
-        _check_models(options.model_repository)
+        usable_models(options.model_repository)
+        key_file = _key_file(options)
         plan = _plan(options, listener, key_file)
         if plan.make_triton is not None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
@@ -164,17 +166,37 @@ def in_flight(options: ServeOptions, cores: int = usable_cores()) -> dict[str, s
     return {_IN_FLIGHT: str(max(_IN_FLIGHT_A_CORE, _IN_FLIGHT_A_CORE * cores // options.workers))}
 
 
+def _keys(options: ServeOptions) -> Path:
+    """The given credentials, or those of the data directory."""
+    return options.credentials or options.data_dir / "credentials.toml"
+
+
+def _check_given_keys(options: ServeOptions) -> None:
+    """Look at what is there before the models, which take their time."""
+    path = _keys(options)
+    if options.credentials is not None or path.exists():
+        _check_keys(path)
+
+
 def _key_file(options: ServeOptions) -> Path:
-    """The given credentials, or those of the data directory, made there at the first start."""
-    path = options.credentials or options.data_dir / "credentials.toml"
+    """The credentials to use, made at the first start, and not before the service has all else that it needs."""
+    path = _keys(options)
     try:
         if options.credentials is None and ensure_key_file(path):
             typer.echo(f"made a key for you: {path}")
+    except OSError as error:
+        raise CommandFailed(str(error)) from error
+    _check_keys(path)
+    return path
+
+
+def _check_keys(path: Path) -> None:
+    """Raises CommandFailed where nobody could call with these."""
+    try:
         if not Credentials.load(path):
             raise CommandFailed(f"{path} names no key: nobody could call")
     except (OSError, CredentialsInvalid) as error:
         raise CommandFailed(str(error)) from error
-    return path
 
 
 def _settings(options: ServeOptions) -> Settings:
@@ -201,14 +223,14 @@ def _check_state(settings: Settings) -> None:
         raise CommandFailed(str(error)) from None
 
 
-def _check_models(repository: Path) -> None:
+def usable_models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
     """See read_models.
 
     Raises:
-        CommandFailed: a worker could not use them.
+        CommandFailed: pictures cannot be compared with them.
     """
     try:
-        read_models(repository)
+        return read_models(repository)
     except (ModelsInvalid, OperatingPointsInvalid) as error:
         raise CommandFailed(str(error)) from None
 

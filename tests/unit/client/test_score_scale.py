@@ -183,7 +183,7 @@ def test_a_table_is_read_for_its_own_models_only(tmp_path: Path) -> None:
     file = tmp_path / "operating_points.json"
     file.write_text(json.dumps(entries()))
     assert OperatingPoints.load(file, MODEL, detector=DETECTOR).threshold(1e-4) == 0.45
-    with pytest.raises(OperatingPointsInvalid, match="another-pack is loaded: run `visavis calibrate`"):
+    with pytest.raises(OperatingPointsInvalid, match="another-pack is loaded: run `visavis calibrate DIR "):
         OperatingPoints.load(file, ModelIdentity("another-pack"), detector=DETECTOR)
     with pytest.raises(OperatingPointsInvalid, match="with the detector dddddddddddd, but eeeeeeeeeeee is loaded: run"):
         OperatingPoints.load(file, MODEL, detector="e" * 64)
@@ -216,5 +216,30 @@ def test_a_malformed_table_is_refused_in_one_sentence(tmp_path: Path, text: str 
     file = tmp_path / "operating_points.json"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(OperatingPointsInvalid, match=r"operating_points\.json .*: run `visavis calibrate`"):
+    mending = rf"run `visavis calibrate DIR --model-repository {tmp_path}`"
+    with pytest.raises(OperatingPointsInvalid, match=rf"^{tmp_path}.*: {mending}") as refusal:
+        OperatingPoints.load(file, MODEL, detector=DETECTOR)
+    assert "Error(" not in str(refusal.value)
+
+
+def test_a_repository_without_thresholds_is_told_by_its_own_name(tmp_path: Path) -> None:
+    """And what is to be typed then: a folder's name with spaces is quoted."""
+    repository = tmp_path / "my models"
+    with pytest.raises(OperatingPointsInvalid) as refusal:
+        OperatingPoints.load(repository / "operating_points.json", MODEL, detector=DETECTOR)
+    assert str(refusal.value) == (
+        f"{repository} has no thresholds for {MODEL}: run `visavis calibrate DIR --model-repository '{repository}'`"
+    )
+
+
+def test_an_export_is_advised_only_where_it_can_bring_thresholds(tmp_path: Path) -> None:
+    """It installs a pack's own table over another models' one, not over one that somebody made for these models."""
+    file = tmp_path / "operating_points.json"
+    file.write_text(json.dumps(entries()))
+    with pytest.raises(
+        OperatingPointsInvalid, match=r"where the pack comes with thresholds, .*`visavis export --force"
+    ):
+        OperatingPoints.load(file, ModelIdentity("another-pack"), detector=DETECTOR)
+    file.write_text(json.dumps(entries(operating_points=[])))
+    with pytest.raises(OperatingPointsInvalid, match=rf"--model-repository {tmp_path}`$"):
         OperatingPoints.load(file, MODEL, detector=DETECTOR)

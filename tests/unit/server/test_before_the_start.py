@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.settings import Settings
 from visavis_server.borrowing import borrowed_triton
+from visavis_server.compare import CompareOptions, compare
 from visavis_server.errors import CommandFailed
 from visavis_server.main import app
 from visavis_server.ports import free_loopback_ports
@@ -92,6 +94,35 @@ def test_thresholds_of_other_models_are_told_before_a_worker_starts(
         address = "{}:{}".format(*triton.getsockname())
         with pytest.raises(CommandFailed, match=sentence):
             serve(options(tmp_path, model_repository=tmp_path, triton=address))
+
+
+def own_pack(home: Path) -> Path:
+    """A repository with a pack of somebody's own, whole as the export sees it, and no thresholds."""
+    graphs = {name: home / "models" / name / "1" / "model.onnx" for name in ("face_detector", "face_embedder")}
+    for place in (home / "models" / "face_analysis" / "config.pbtxt", *graphs.values()):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"made up")
+    sha256 = hashlib.sha256(b"made up").hexdigest()
+    parts = {"detector": {"sha256": sha256}, "embedder": {"sha256": sha256}}
+    record = {"pack": "own", "identity": "own-0123456789ab", **parts}
+    (home / "models" / "models.json").write_text(json.dumps(record))
+    return home / "models"
+
+
+@pytest.mark.parametrize("command", ["serve", "compare"])
+def test_a_pack_without_thresholds_is_told_before_a_key_or_a_triton_is_made(tmp_path: Path, command: str) -> None:
+    """With the command that makes them."""
+    models, picture = own_pack(tmp_path), tmp_path / "picture.jpg"
+    picture.write_bytes(b"a picture")
+    sentence = (
+        f"{models} has no thresholds for own-0123456789ab: run `visavis calibrate DIR --model-repository {models}`"
+    )
+    comparison = CompareOptions(picture, picture, None, models, tmp_path / "data", Device.CPU, as_json=False)
+    with pytest.raises(CommandFailed) as refusal:
+        serve(options(tmp_path, model_repository=models)) if command == "serve" else compare(comparison)
+    assert str(refusal.value) == sentence
+    left = {path.name for path in (tmp_path / "data").iterdir()}
+    assert not left & {"credentials.toml", TRITON_LOG, "triton-command.log"}
 
 
 def test_an_address_where_nobody_listens_is_told_in_time() -> None:
