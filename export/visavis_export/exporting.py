@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from visavis_export.configurations import Served, configurations, is_complete
+from visavis_export.errors import NetworkUnexpected
 from visavis_export.families import build_detector_of, build_embedder_of
 from visavis_export.graph import last_length
 from visavis_export.half_accuracy import Recogniser, Thresholds, check_accuracy
@@ -77,9 +79,11 @@ def export(
     embedder_entry, embedder = source.fetch_part(pack, "embedder")
     sources = {DETECTOR: (detector_entry, detector.file), EMBEDDER: (embedder_entry, embedder.file)}
     step("Building the detector's graph")
-    built = {DETECTOR: build_detector_of(detector.data, pack.detector)}
+    with _named(pack, "detector", detector):
+        built = {DETECTOR: build_detector_of(detector.data, pack.detector)}
     step("Building the embedder's graph")
-    built[EMBEDDER] = build_embedder_of(embedder.data, pack.embedder)
+    with _named(pack, "embedder", embedder):
+        built[EMBEDDER] = build_embedder_of(embedder.data, pack.embedder)
     checks: list[Check] = []
     for name, what in ((DETECTOR, "detector"), (EMBEDDER, "embedder")):
         step(f"Verifying the {what} against {built[name].against}")
@@ -92,6 +96,22 @@ def export(
         checks += of_half
     step("Putting the graphs in place")
     return _install(repository, pack, precision, graphs, sources, tuple(checks))
+
+
+@contextlib.contextmanager
+def _named(pack: Pack, part: str, weights: Weights) -> Iterator[None]:
+    """Says of a network that is not as expected which file it is, and who named it."""
+    try:
+        yield
+    except NetworkUnexpected as error:
+        recipe = pack.recipe(part)
+        own = recipe.weights
+        if not isinstance(own, OwnWeights):
+            raise
+        raise NetworkUnexpected(
+            f"{own.path or weights.file.name} cannot be the {part}, of the family {recipe.family} "
+            f"(--{part} {recipe.family}=FILE, or file in the pack's [{part}]): {error}"
+        ) from error
 
 
 def _halved(

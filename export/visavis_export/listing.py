@@ -1,4 +1,4 @@
-"""The table of packs, for whoever has to choose one."""
+"""The list of packs, for whoever has to choose one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ def show(repository: Repository) -> None:
         ExportError: a pack is malformed, or the repository cannot be read.
     """
     held = read_record(repository)
-    table = Table("pack", "licence", "dimensions", "published accuracy", "own accuracy", box=None, padding=(0, 2, 1, 0))
+    console = Console(highlight=False)
     for name in pack_names():
         pack = load_pack(name)
         dimensions = "the network's" if pack.embedder.dimensions is None else str(pack.embedder.dimensions)
-        named = f"{name} (held{_in_precision(held)})" if held.get("pack") == name else name
-        table.add_row(named, pack.licence, dimensions, pack.accuracy.published, pack.accuracy.own)
-    console = Console(highlight=False)
-    console.print(table)
+        console.print(f"{name} (held{_in_precision(held)})" if held.get("pack") == name else name, style="bold")
+        facts = Table(box=None, show_header=False, padding=(0, 2))
+        facts.add_row("licence", pack.licence)
+        facts.add_row("dimensions", dimensions)
+        facts.add_row("published accuracy", pack.accuracy.published)
+        facts.add_row("own accuracy", pack.accuracy.own)
+        console.print(facts, "")
     if held:
         known = f"{held.get('licence')}{_in_precision(held)}"
         console.print(f"{repository.root} holds {held.get('identity')} ({known}).", soft_wrap=True)

@@ -5,6 +5,7 @@ Imports here stay light: a run with nothing to do ends before onnx, onnxruntime 
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
@@ -227,7 +228,11 @@ def _report(done: Exported, repository: Repository, took_s: float) -> None:
     if not done.is_complete:
         console.print("No configurations stand beside the graphs: copy the project's model_repository there first.")
     if not done.has_operating_points:
-        console.print("No thresholds are known for these weights: run `visavis calibrate` before comparing faces.")
+        console.print(
+            "No thresholds are known for these weights: before comparing faces run "
+            f"`visavis calibrate DIR --model-repository {shlex.quote(str(repository.root))}`.",
+            soft_wrap=True,
+        )
 
 
 def _source(weights_dir: Path | None) -> WeightsSource:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from visavis_export.errors import PackInvalid
+from visavis_export.tables import check_keys, read_toml, sub_table
 
 PACKS = Path(__file__).with_name("packs")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A pack's name begins the identity of every template made with it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
+#: What a part of a pack says of a file of the user's, instead of ``weights``.
+_OWN_KEYS = ("file", "names", "sha256", "url")
+_Part = TypeVar("_Part")
 
 
 class Precision(StrEnum):
@@ -37,7 +40,7 @@ class OwnWeights:
 
     def __post_init__(self) -> None:
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
-            raise PackInvalid("A sha256 is 64 hexadecimal digits in small letters.")
+            raise PackInvalid(f"sha256 is 64 hexadecimal digits in small letters, not {self.sha256!r}.")
         if self.url is not None and (self.sha256 is None or not self.url.startswith(("https://", "http://"))):
             raise PackInvalid("A url begins with https:// or http://, and a sha256 stands beside it.")
 
@@ -162,8 +165,9 @@ def load_pack(name: str, folder: Path = PACKS) -> Pack:
         raise PackInvalid(f"The pack {path} cannot be read: {error.strerror or error}.") from error
     except KeyError as error:
         raise PackInvalid(f"The pack {path} does not say its {error.args[0]}.") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise PackInvalid(f"The pack {path.name} cannot be used: {error}.") from error
+    except (ValueError, PackInvalid) as error:
+        said = str(error).rstrip(".")
+        raise PackInvalid(f"The pack {path} cannot be used: {said}{'' if said.endswith('?') else '.'}") from error
 
 
 def with_file(pack: Pack, part: str, choice: str) -> Pack:
@@ -187,11 +191,10 @@ def with_file(pack: Pack, part: str, choice: str) -> Pack:
 
 def _read(path: Path, taken: set[str]) -> Pack:
     data = path.read_bytes()
-    table: dict[str, Any] = tomllib.loads(data.decode())
+    table = read_toml(data)
     name, title, licence = (table[key] for key in ("name", "title", "licence"))
-    if not _NAME.fullmatch(name) or name in taken:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in taken:
         raise ValueError(f"{name!r} is no name for it: small letters, digits, '-', and not another pack's")
-    detector, embedder = (_with_weights(table[part], path.parent) for part in ("detector", "embedder"))
     accepted = table.get("licence_accepted", False)
     if not all(isinstance(text, str) and text for text in (title, licence)) or not isinstance(accepted, bool):
         raise ValueError("title and licence are texts, licence_accepted is true or false")
@@ -199,22 +202,37 @@ def _read(path: Path, taken: set[str]) -> Pack:
         name=name,
         title=title,
         licence=licence,
-        detector=DetectorRecipe(**detector),
-        embedder=EmbedderRecipe(**embedder),
+        detector=_part(table, "detector", DetectorRecipe, path.parent),
+        embedder=_part(table, "embedder", EmbedderRecipe, path.parent),
         operating_points=path.with_name(f"{path.stem}.operating_points.json"),
-        accuracy=Accuracy(**table.get("accuracy", {})),
+        accuracy=_part(table, "accuracy", Accuracy, path.parent) if "accuracy" in table else Accuracy(),
         licence_accepted=accepted,
         digest=hashlib.sha256(data).hexdigest(),
     )
 
 
+def _part(table: dict[str, Any], name: str, kind: type[_Part], folder: Path) -> _Part:
+    """What the file says below ``[name]``; an error begins with that."""
+    part = sub_table(table, name)
+    try:
+        settings = _with_weights(part, folder)
+        check_keys(settings, kind, others=_OWN_KEYS)
+        return kind(**settings)
+    except (ValueError, PackInvalid) as error:
+        raise PackInvalid(f"[{name}]: {error}") from error
+
+
 def _with_weights(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A part's table with its keys about the user's own file made one; a relative path is the TOML file's."""
-    own = {key: table[key] for key in ("file", "names", "sha256", "url") if key in table}
+    own = {key: table[key] for key in _OWN_KEYS if key in table}
     rest = {key: value for key, value in table.items() if key not in own}
     if not own:
         return rest
     if "weights" in rest:
         raise ValueError("weights are pinned, or a file of one's own, not both")
+    names = own.get("names", [])
+    texts = [own[key] for key in ("file", "sha256", "url") if key in own]
+    if not isinstance(names, list) or not all(isinstance(text, str) for text in (*texts, *names)):
+        raise ValueError("file, sha256 and url are texts, names are a list of them")
     path = folder / own["file"] if "file" in own else None
-    return {**rest, "weights": OwnWeights(tuple(own.get("names", ())), path, own.get("sha256"), own.get("url"))}
+    return {**rest, "weights": OwnWeights(tuple(names), path, own.get("sha256"), own.get("url"))}

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from visavis_export.errors import RepositoryUnwritable
 
@@ -27,25 +28,48 @@ class Repository:
     def locked(self, on_wait: Callable[[], None]) -> Iterator[None]:
         """Keep other exports out; ``on_wait`` is called once if one is at work.
 
-        What an export that was killed left behind is swept away.
+        What an export that was killed left behind is swept away. One that fails leaves no folder that was not there.
 
         Raises:
             RepositoryUnwritable: the folder cannot be made or written.
         """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / _LOCK).open("wb")
+            made = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
+            lock = self._lock(on_wait)
         except OSError as error:
             raise self._unwritable(error) from error
         with lock:
+            for leftover in self.root.rglob(f"{_TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+            try:
+                yield
+            except BaseException:
+                if made:
+                    self._unmake(made)
+                raise
+
+    def _lock(self, on_wait: Callable[[], None]) -> BinaryIO:
+        path = self.root / _LOCK
+        while True:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = path.open("wb")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 on_wait()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in self.root.rglob(f"{_TEMPORARY}*"):
-                leftover.unlink(missing_ok=True)
-            yield
+            # Whoever held it may have failed and taken the file away: then the lock keeps nobody out.
+            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+            lock.close()
+
+    def _unmake(self, made: list[Path]) -> None:
+        """Remove the folders, the innermost first, unless something stands in them."""
+        if [path.name for path in self.root.iterdir()] == [_LOCK]:
+            (self.root / _LOCK).unlink()
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None where there is none.

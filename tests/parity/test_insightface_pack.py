@@ -47,7 +47,7 @@ def own(models: Path, export: Command, tmp_path_factory: pytest.TempPathFactory)
     ]
     done = export(root, "--accept-licence", *files)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "run `visavis calibrate`" in " ".join(done.stdout.split())
+    assert f"run `visavis calibrate DIR --model-repository {root}`" in done.stdout
     return Repository(root)
 
 

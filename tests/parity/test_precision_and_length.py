@@ -29,7 +29,7 @@ def half(export: Command, tmp_path_factory: pytest.TempPathFactory) -> Repositor
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fp16 embedder, cosine to fp32, worst" in done.stdout
     assert "fp16 accuracy, decisions changed at the operating" in done.stdout
-    assert "run `visavis calibrate`" in " ".join(done.stdout.split())
+    assert f"run `visavis calibrate DIR --model-repository {root}`" in done.stdout
     return Repository(root)
 
 

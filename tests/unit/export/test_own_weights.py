@@ -11,8 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_networks import embedder
+from typer.testing import CliRunner
 
 from visavis_export.errors import ExportError, PackInvalid, WeightsUnavailable, WeightsWrong
+from visavis_export.main import app
 from visavis_export.own_weights import read_own
 from visavis_export.pack import OwnWeights, load_pack, with_file
 
@@ -132,13 +135,62 @@ def test_an_option_takes_the_place_of_the_packs_file(tmp_path: Path) -> None:
         ("ours", 'file = "d.onnx"\ndeviation = 0', "deviation above 0"),
         ("ours", 'file = "d.onnx"\nsecond_look = "off"', "second_look is true or false"),
         ("ours", 'file = "d.onnx"\ncolour = "blue"', "colour"),
-        ("ours", "", "weights"),
+        ("ours", "", r"\[detector\]: does not say its weights"),
+        (
+            "ours",
+            'file = "d.onnx"\ntall_form = 0.6',
+            r"\[detector\]: has no key 'tall_form': did you mean 'tall_from'\?$",
+        ),
+        ("ours", 'file = "d.onnx"\nmean = "dark"', r"\[detector\]: mean is a number\.$"),
+        ("ours", 'file = "d.onnx"\nmean = true', r"\[detector\]: mean is a number\.$"),
+        ("ours", "file = 3", r"\[detector\]: file, sha256 and url are texts"),
     ],
 )
 def test_a_pack_that_cannot_be_meant_is_refused(tmp_path: Path, name: str, detector: str, sentence: str) -> None:
     (tmp_path / "ours.toml").write_text(PACK.format(name=name, detector=detector))
     with pytest.raises(PackInvalid, match=sentence):
         load_pack(str(tmp_path / "ours.toml"))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b'name = "ours"\n\n[detector\n', r"ours.toml cannot be used: it is no TOML: .*line 3"),
+        (b'name = "ours"\ntitle = [1,\n2', r"ours.toml cannot be used: it is no TOML: .*the end, line 3\)\.$"),
+        (b'name = "ours"\ntitle = "\xff"\n', r"ours.toml cannot be used: line 2 is not UTF-8\.$"),
+        (b'name = 3\ntitle = "t"\nlicence = "l"\n', "3 is no name for it"),
+        (b'name = "ours"\ntitle = "t"\nlicence = "l"\ndetector = 3\n', r"detector is a table, as \[detector\]"),
+    ],
+    ids=["broken off", "cut off", "not UTF-8", "no name", "no table"],
+)
+def test_a_file_that_is_no_pack_is_told_with_its_line(tmp_path: Path, data: bytes, sentence: str) -> None:
+    (tmp_path / "ours.toml").write_bytes(data)
+    with pytest.raises(PackInvalid, match=sentence):
+        load_pack(str(tmp_path / "ours.toml"))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_file_that_is_no_network_of_the_family_is_named_with_its_option(tmp_path: Path, swapped: bool) -> None:
+    """As where somebody takes a text for a model, or the two models for one another. Nothing is left of the export."""
+    source, repository = tmp_path / "read me.md", tmp_path / "not" / "there"
+    source.write_bytes(embedder(16) if swapped else b"words")
+    files = ["--detector", f"scrfd={source}", "--embedder", f"arcface={source}"]
+    done = CliRunner().invoke(app, [*files, "--accept-licence", "--model-repository", str(repository)])
+    assert done.exit_code == 1
+    who = f"error: {source} cannot be the detector, of the family scrfd (--detector scrfd=FILE, or file in the pack's "
+    assert done.stderr.startswith(who)
+    assert done.stderr.endswith("\n" if swapped else "The file is not ONNX.\n")
+    assert len(done.stderr.splitlines()) == 1
+    assert not repository.parent.exists()
+
+
+def test_a_licence_that_is_not_accepted_leaves_no_folder(tmp_path: Path) -> None:
+    files = ["--detector", f"scrfd={tmp_path}/a.onnx", "--embedder", f"arcface={tmp_path}/b.onnx"]
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"words")
+    done = CliRunner().invoke(app, [*files, "--model-repository", str(tmp_path / "new")])
+    assert (done.exit_code, "--accept-licence" in done.stderr) == (1, True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_pack_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

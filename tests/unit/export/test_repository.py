@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from pathlib import Path
@@ -83,6 +84,42 @@ def test_two_exports_do_not_meet(filled: Repository) -> None:
         assert not done.is_set()
     other.join(10)
     assert done.is_set()
+
+
+@pytest.mark.parametrize("given", [".", "new", "new/deep"])
+def test_an_export_that_fails_leaves_no_folder_that_was_not_there(tmp_path: Path, given: str) -> None:
+    """A licence that is not accepted, say."""
+    (tmp_path / "there").mkdir()
+    with pytest.raises(KeyError), Repository(tmp_path / "there" / given).locked(nobody_waits):
+        raise KeyError
+    assert (tmp_path / "there").is_dir()
+    assert contents(tmp_path) == {}
+    assert not (tmp_path / "there" / "new").exists()
+
+
+def test_who_waited_for_an_export_that_failed_has_a_lock_that_keeps_others_out(tmp_path: Path) -> None:
+    """The first one's lock went with its folder."""
+    repository, waiting, held, done = Repository(tmp_path / "new"), *(threading.Event() for _ in range(3))
+
+    def second() -> None:
+        with repository.locked(waiting.set):
+            held.set()
+            assert done.wait(10)
+
+    def fail() -> None:
+        with repository.locked(nobody_waits):
+            other.start()
+            assert waiting.wait(10)
+            raise KeyError
+
+    other = threading.Thread(target=second)
+    with pytest.raises(KeyError):
+        fail()
+    assert held.wait(10)
+    with (repository.root / ".export.lock").open("wb") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    done.set()
+    other.join(10)
 
 
 def test_what_a_killed_export_left_is_swept_away(filled: Repository) -> None:
