@@ -42,23 +42,41 @@ class ReferenceDetector(Protocol):
         ...
 
 
+class NoReference:
+    """Stands in where there is none to compare with: no scales, and nothing found at them."""
+
+    sizes: Sequence[int] = ()
+
+    def find(self, image: bytes) -> dict[int, list[BoundingBox]]:  # noqa: ARG002 (as the protocol has it)
+        """Nothing, and the picture is not looked at."""
+        return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case on all photographs, in the same order on either side: was the face found?"""
+    """One case on all photographs, in the same order on either side: was the face found?
+
+    ``theirs`` by the reference's scales; empty where there is no reference.
+    """
 
     case: Case
     ours: tuple[bool, ...]
     theirs: dict[int, tuple[bool, ...]]
 
     @property
-    def best_size(self) -> int:
-        """The scale at which the reference finds most."""
-        return max(self.theirs, key=lambda size: sum(self.theirs[size]))
+    def best_size(self) -> int | None:
+        """The scale at which the reference finds most; None without a reference, as all that is said of one."""
+        return max(self.theirs, key=lambda size: sum(self.theirs[size]), default=None)
 
     @property
-    def p_value(self) -> float:
+    def best(self) -> tuple[bool, ...] | None:
+        """What the reference finds at that scale."""
+        return None if self.best_size is None else self.theirs[self.best_size]
+
+    @property
+    def p_value(self) -> float | None:
         """See :func:`~visavis_accuracy.proportions.p_value_of_shortfall`, against the best scale."""
-        return p_value_of_shortfall(self.ours, self.theirs[self.best_size])
+        return None if self.best is None else p_value_of_shortfall(self.ours, self.best)
 
 
 @dataclass(frozen=True)
@@ -97,13 +115,13 @@ class Recall:
         chance in twenty of a false alarm (Bonferroni).
         """
         judged = [row for row in self.of(Kind.SIZE) if row.case.value >= SMALLEST_PX]
-        return tuple(row for row in judged if row.p_value < SIGNIFICANCE / len(judged))
+        return tuple(row for row in judged if row.p_value is not None and row.p_value < SIGNIFICANCE / len(judged))
 
     @property
     def complaints(self) -> list[str]:
         """What is not as it is demanded, a sentence each."""
         said = [
-            f"faces of {row.case.value:g} px: {sum(row.ours)} found, {sum(row.theirs[row.best_size])} by the reference "
+            f"faces of {row.case.value:g} px: {sum(row.ours)} found, {sum(row.best or ())} by the reference "
             f"at {row.best_size} px (p = {row.p_value:.1g})"
             for row in self.shortfalls
         ]

@@ -1,4 +1,4 @@
-"""``recall``: which faces are found, beside OpenCV's own detector."""
+"""``recall``: which faces are found, beside OpenCV's own detector where its file is given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from visavis_accuracy.files import check_writable
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, read_directory, sample
-from visavis_accuracy.recall import Recall, ReferenceDetector, measure_recall
+from visavis_accuracy.recall import NoReference, Recall, ReferenceDetector, measure_recall
 from visavis_accuracy.recall_report import close_ups_sentence, recall_tables, write_recall
 from visavis_accuracy.scenes import CASES, Case, Kind
 from visavis_accuracy.terminal import Directory, Limit, Repository, Triton, console, progress_bar, read_models, say
@@ -23,6 +23,7 @@ from visavis_client.opening import open_engine
 #: Half, equal to, one and a half times and twice the ensemble's own frame: small faces want a large scale, faces that
 #: fill the picture a small one.
 REFERENCE_SIZES = [320, 640, 960, 1280]
+ZOO_FILE = "face_detection_yunet_2023mar.onnx"
 #: What FaceDetectorYN comes with.
 OPENCV_THRESHOLD = 0.9
 
@@ -39,9 +40,12 @@ class Only(StrEnum):
 
 def recall_command(
     directory: Directory,
-    reference_model: Annotated[Path, typer.Option(help="YuNet's original graph, float32, for OpenCV's detector.")],
     triton: Triton = "127.0.0.1:8001",
     model_repository: Repository = Path("model_repository"),
+    reference_model: Annotated[
+        Path | None,
+        typer.Option(help=f"OpenCV Zoo's {ZOO_FILE}: OpenCV's own detector is measured beside with it."),
+    ] = None,
     limit: Limit = 100,
     seed: Annotated[int, typer.Option(min=0, help="Chooses photographs and places.")] = 0,
     reference_size: Annotated[list[int], typer.Option(min=32, help="Scales: the longer side.")] = REFERENCE_SIZES,
@@ -53,19 +57,22 @@ def recall_command(
     ] = None,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/recall"),
 ) -> None:
-    """Faces found in synthetic scenes, beside OpenCV's own detector; exit 1 where too few are."""
+    """Faces found in synthetic scenes, beside OpenCV's own detector if given; exit 1 where too few are."""
     check_writable(report / "recall.json")
     models = read_models(model_repository)
     threshold = _detection_threshold(models) if reference_threshold is None else reference_threshold
-    reference = _reference(reference_model, reference_size, threshold)
     photographs = sample(read_directory(directory), limit, seed=seed)
+    reference = _reference(reference_model, reference_size, threshold) if reference_model else NoReference()
     chosen = {Kind[each.name] for each in only or Only}
     cases = [case for case in CASES if case.kind in chosen]
     recall = _measure(photographs, triton, ModelIdentity(models["identity"]), reference, seed, cases)
     if not recall.photographs:
         raise CollectionInvalid(f"no face was found in any photograph of {directory}")
-    about = {"data": directory.name, "seed": seed, "reference_threshold": threshold, "models": models}
+    compared = threshold if reference_model else None
+    about = {"data": directory.name, "seed": seed, "reference_threshold": compared, "models": models}
     _show(recall, write_recall(recall, about, report))
+    if not reference_model:
+        say("OpenCV's own detector was not measured beside: --reference-model names its file")
     if recall.complaints:
         raise typer.Exit(1)
 

@@ -29,16 +29,23 @@ def recall_tables(recall: Recall) -> Iterator[Table]:
     """A table per kind of scene: counts and shares with Wilson's 95 % intervals.
 
     ``at``: the scale at which the reference finds most; ``p``: how likely a shortfall against it is mere chance.
+    Both, and what it finds, are left out without a reference.
     """
+    compared = any(row.theirs for row in recall.rows)
     for kind in (kind for kind in Kind if any(recall.of(kind))):
         table = Table(title=str(kind), box=None, title_justify="left", title_style="bold", padding=(0, 2, 0, 0))
-        for heading in ("", "found", "share (95 %)", "OpenCV", "share (95 %)", "at", "p"):
+        for heading in ("", "found", "share (95 %)", *(("OpenCV", "share (95 %)", "at", "p") if compared else ())):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in recall.of(kind):
-            colour = "[red]" if row in recall.shortfalls else ""
-            verdict = f"{row.best_size} px", f"{colour}{row.p_value:.2g}"
-            table.add_row(f"{row.case.value:g}", *_cells(row.ours), *_cells(row.theirs[row.best_size]), *verdict)
+            table.add_row(f"{row.case.value:g}", *_cells(row.ours), *_beside(row, short=row in recall.shortfalls))
         yield table
+
+
+def _beside(row: Row, *, short: bool) -> tuple[str, ...]:
+    """The reference's cells."""
+    if row.best is None:
+        return ()
+    return *_cells(row.best), f"{row.best_size} px", f"{'[red]' if short else ''}{row.p_value:.2g}"
 
 
 def close_ups_sentence(recall: Recall) -> str | None:
@@ -84,7 +91,7 @@ def _figures(found: Sequence[bool]) -> dict[str, Any]:
 
 
 def recall_figure(recall: Recall) -> Figure:
-    """A panel for each measured kind: both with intervals, the reference's other scales as thin lines."""
+    """A panel for each measured kind, with intervals: ours, and the reference's, its other scales as thin lines."""
     drawn = [kind for kind in DRAWN if any(recall.of(kind))]
     height, width = (len(drawn) + 1) // 2, min(len(drawn), 2)
     figure = Figure(figsize=(10, 3.5 * max(height, 1)), layout="constrained")
@@ -94,7 +101,8 @@ def recall_figure(recall: Recall) -> Figure:
         for style, size in zip(itertools.cycle(STYLES), rows[0].theirs):
             shares = [sum(row.theirs[size]) / len(row.ours) for row in rows]
             axes.plot(_places(rows), shares, style, color=LINE, linewidth=0.8, label=f"OpenCV at {size} px")
-        _draw(axes, rows, [row.theirs[row.best_size] for row in rows], NON_MATED, "OpenCV at its best scale")
+        if rows[0].theirs:
+            _draw(axes, rows, [row.best or () for row in rows], NON_MATED, "OpenCV at its best scale")
         _draw(axes, rows, [row.ours for row in rows], MATED, "the ensemble")
         axes.set(xlabel=str(kind), ylabel="share found", ylim=(-0.03, 1.03))
         if kind is Kind.SIZE:

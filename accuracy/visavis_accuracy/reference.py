@@ -22,17 +22,28 @@ class OpenCvDetector:
         """``sizes``: the longer side, pixels, that a picture is scaled to before it is searched.
 
         Raises:
-            CollectionInvalid: the graph cannot be read.
+            CollectionInvalid: there is no such file, or OpenCV cannot search a picture with it.
         """
+        if not model.is_file():
+            raise CollectionInvalid(f"{model} is no file: OpenCV's detector wants OpenCV Zoo's YuNet, float32")
         self.sizes = tuple(sizes)
         # One detector serves one call at a time.
         self._turn = threading.Lock()
+        side, said = self.sizes[0], cv2.getLogLevel()
+        # OpenCV writes lines of its own, and an assertion's source is no reason that a user could mend.
+        cv2.setLogLevel(0)
         try:
             self._detector = cv2.FaceDetectorYN.create(
-                str(model), "", (self.sizes[0],) * 2, score_threshold, OVERLAP_THRESHOLD, MOST_FACES
+                str(model), "", (side, side), score_threshold, OVERLAP_THRESHOLD, MOST_FACES
             )
+            # Another network shows itself only here.
+            self._at(np.zeros((side, side, 3), np.uint8), side)
         except cv2.error as error:
-            raise CollectionInvalid(f"{model} is no YuNet that OpenCV can read: {error.err}") from error
+            raise CollectionInvalid(
+                f"{model} is no YuNet that OpenCV can read: its detector wants the form of OpenCV Zoo, float32"
+            ) from error
+        finally:
+            cv2.setLogLevel(said)
 
     def find(self, image: bytes) -> dict[int, list[BoundingBox]]:
         """By size, the faces in pixels of the upright picture; OpenCV turns EXIF pictures upright itself."""

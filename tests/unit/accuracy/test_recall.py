@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_networks import embedder
 from PIL import Image
 from rich.console import Console
 
 from visavis_accuracy.photographs import CollectionInvalid, Photograph, sample
 from visavis_accuracy.proportions import p_value_of_shortfall, wilson
-from visavis_accuracy.recall import Recall, Row, covers, measure_recall
+from visavis_accuracy.recall import NoReference, Recall, Row, covers, measure_recall
 from visavis_accuracy.recall_command import Only
 from visavis_accuracy.recall_report import (
     close_ups_sentence,
@@ -253,9 +254,30 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     assert sample(whole, None) == sample(whole, 50) == whole
 
 
-def test_a_file_that_is_no_yunet_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    """Whatever OpenCV says about it."""
-    (tmp_path / "model.onnx").write_bytes(b"no graph")
-    for path in (tmp_path / "model.onnx", tmp_path / "absent.onnx"):
-        with pytest.raises(CollectionInvalid, match="is no YuNet that OpenCV can read"):
-            OpenCvDetector(path, (640,), 0.9)
+def test_without_a_reference_its_columns_are_left_out(album: list[Photograph], tmp_path: Path) -> None:
+    """Nothing is short of what nobody measured; close-ups are still demanded."""
+    known: dict[bytes, Face | None] = {album[0].path.read_bytes(): as_face(FACE)}
+    engine = SeeingEngine(known)
+    recall = asyncio.run(measure_recall(album[:1], engine, NoReference(), lambda _: None, cases=(SMALL, CLOSE)))
+    assert recall.complaints == ["close-ups: 0.00% found, not 99%"]
+    sink = io.StringIO()
+    Console(file=sink, width=80).print(*recall_tables(recall))
+    assert "OpenCV" not in sink.getvalue()
+    assert sink.getvalue().count("0.0% (0.0–79.3)") == 2
+    for scene in json.loads(write_recall(recall, {}, tmp_path / "recall")[0].read_text())["scenes"]:
+        assert (scene["reference"], scene["best_size"], scene["p_value_of_shortfall"]) == ({}, None, None)
+
+
+@pytest.mark.parametrize("data", [b"no graph", embedder(16)], ids=["no network", "another network"])
+def test_a_file_that_is_no_yunet_is_refused_in_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    """Whatever OpenCV says about it, at once or with the first picture, stays its own."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(data)
+    with pytest.raises(CollectionInvalid, match="is no YuNet that OpenCV can read: its detector wants") as refusal:
+        OpenCvDetector(model, (640,), 0.9)
+    assert "\n" not in str(refusal.value)
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(CollectionInvalid, match=r"absent\.onnx is no file"):
+        OpenCvDetector(tmp_path / "absent.onnx", (640,), 0.9)
