@@ -58,28 +58,50 @@ def read_pairs(file: Path, root: Path) -> tuple[list[Photograph], list[Pair]]:
     """
     places: dict[Photograph, int] = {}
 
-    def place(name: str, number: str) -> int:
-        photograph = Photograph(_find(root, name, int(number)), name)
+    def place(name: str, number: int) -> int:
+        photograph = Photograph(_find(root, name, number), name)
         if photograph not in places and not photograph.path.is_file():
             raise CollectionInvalid(f"{file} names {photograph.path}, which is not there")
         return places.setdefault(photograph, len(places))
 
-    try:
-        header, *lines = [_words(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
-        folds, per_kind = (int(number) for number in (header if len(header) == 2 else ["1", *header]))
-        if min(folds, per_kind) < 1 or len(lines) != 2 * folds * per_kind:
-            raise ValueError(f"{len(lines)} pairs, and not twice {folds} times {per_kind} as its header says")
-        pairs = []
-        for row, words in enumerate(lines):
-            fold = row // (2 * per_kind)
-            if len(words) == 3:
-                pairs.append(Pair(place(words[0], words[1]), place(words[0], words[2]), True, fold))
-            else:
-                name, number, other, another = words
-                pairs.append(Pair(place(name, number), place(other, another), False, fold))
-    except (OSError, ValueError) as error:
-        raise CollectionInvalid(f"{file} is not a pairs file in LFW's form: {error}") from error
+    per_fold, lines = _lines(file)
+    pairs = []
+    for row, (line, words) in enumerate(lines):
+        match words:
+            case [name, one, another] if one.isdecimal() and another.isdecimal():
+                probe, reference = place(name, int(one)), place(name, int(another))
+            case [name, one, other, another] if one.isdecimal() and another.isdecimal():
+                probe, reference = place(name, int(one)), place(other, int(another))
+            case _:
+                raise _invalid(file, f"line {line} is neither NAME 1 2 nor NAME 1 OTHER 2")
+        pairs.append(Pair(probe, reference, len(words) == 3, row // per_fold))
     return list(places), pairs
+
+
+def _lines(file: Path) -> tuple[int, list[tuple[int, list[str]]]]:
+    """How many pairs of both kinds a fold has, and each pair's line number and words, as many as the header says."""
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise CollectionInvalid(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _invalid(file, "it is no text in UTF-8") from error
+    lines = [(number, _words(line)) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise _invalid(file, "it is empty")
+    _, header = lines.pop(0)
+    if len(header) > 2 or not all(word.isdecimal() and int(word) for word in header):
+        raise _invalid(file, "it does not begin with how many folds and how many pairs of either kind it has")
+    folds, per_kind = (1, *map(int, header))[-2:]
+    expected = 2 * folds * per_kind
+    if len(lines) != expected:
+        cut = " (cut off?)" if len(lines) < expected else ""
+        raise _invalid(file, f"it has {len(lines)} pairs{cut}, {expected} expected: twice {per_kind} in {folds} folds")
+    return 2 * per_kind, lines
+
+
+def _invalid(file: Path, why: str) -> CollectionInvalid:
+    return CollectionInvalid(f"{file} is not a pairs file in LFW's form: {why}")
 
 
 def _words(line: str) -> list[str]:
@@ -113,6 +135,32 @@ def draw_folds(numbers: Numbers, *, folds: int, per_kind: int, seed: int) -> lis
     Raises:
         CollectionInvalid: the people of a fold have fewer different pairs.
     """
+    drawn = _draw_folds(numbers, folds, per_kind, seed)
+    fewest = min(drawn, key=_pairs_of_either_kind)
+    found = _pairs_of_either_kind(fewest)
+    if found == per_kind:
+        return drawn
+    kind = "mated" if len(fewest.mated) == found else "non-mated"
+    most = _most(numbers, folds, found, seed)
+    raise CollectionInvalid(
+        f"no {per_kind} different {kind} pairs were found in every one of {folds} folds, but {found}: "
+        + (f"--pairs {most} works" if most else "take fewer folds, or more people with two photographs or more")
+    )
+
+
+def _pairs_of_either_kind(fold: Fold) -> int:
+    return min(len(fold.mated), len(fold.non_mated))
+
+
+def _most(numbers: Numbers, folds: int, found: int, seed: int) -> int:
+    """So many pairs of either kind can be drawn with this seed: other numbers are drawn when fewer are wanted."""
+    while found and (less := min(map(_pairs_of_either_kind, _draw_folds(numbers, folds, found, seed)))) < found:
+        found = less
+    return found
+
+
+def _draw_folds(numbers: Numbers, folds: int, per_kind: int, seed: int) -> list[Fold]:
+    """With fewer pairs where there are no more."""
     draw = np.random.default_rng(seed)
     names = sorted(numbers)
     shuffled = [names[place] for place in draw.permutation(len(names))]
@@ -122,12 +170,6 @@ def draw_folds(numbers: Numbers, *, folds: int, per_kind: int, seed: int) -> lis
     for fold in range(folds):
         people = {name: numbers[name] for name in dealt[fold::folds]}
         mated, non_mated = _draw_mated(people, per_kind, draw), _draw_non_mated(people, per_kind, draw)
-        for kind, pairs in (("mated", mated), ("non-mated", non_mated)):
-            if len(pairs) < per_kind:
-                raise CollectionInvalid(
-                    f"no {per_kind} different {kind} pairs were found among the {len(people)} people of a fold, "
-                    f"but {len(pairs)}: ask for fewer pairs or fewer folds"
-                )
         made.append(Fold(tuple(mated), tuple(non_mated)))
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_the_command_writes_the_list_and_leaves_out_who_is_dropped(album: Path, 
     ("arguments", "words"),
     [
         (("--pairs", "33", "--folds", "10"), "33 different mated pairs"),
-        (("--folds", "50"), "different mated pairs"),
+        (("--folds", "50"), "different non-mated pairs"),
         (("--out", "/dev/null/pairs.txt", "--folds", "2", "--pairs", "2"), "cannot be written"),
     ],
 )
@@ -147,6 +148,52 @@ def test_what_cannot_be_drawn_or_written_is_refused(album: Path, arguments: tupl
     assert isinstance(fault, CollectionInvalid | PlaceUnusable)
     assert words in str(fault)
     assert not (album / "pairs.txt").exists()
+
+
+@pytest.mark.parametrize(("folds", "seed"), [("10", "0"), ("3", "1"), ("8", "2")])
+def test_a_small_folder_is_told_how_many_pairs_it_has(album: Path, folds: str, seed: str) -> None:
+    """The number that is named works, with the same folds and seed; LFW's own 300 do not."""
+    given: list[str | Path] = [album, "--out", album / "pairs.txt", "--folds", folds, "--seed", seed]
+    fault = pairs(*given)[2]
+    assert isinstance(fault, CollectionInvalid)
+    found = re.search(r"no 300 different mated pairs .*: --pairs (\d+) works$", str(fault))
+    assert found
+    assert pairs(*given, "--pairs", found[1])[0] == 0
+
+
+def test_folds_without_a_pair_are_not_told_a_number(album: Path) -> None:
+    with pytest.raises(CollectionInvalid, match="but 0: take fewer folds, or more people with two photographs or more"):
+        draw(album, folds=40, per_kind=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"pairs.txt cannot be read: No such file or directory$"),
+        (b"", r"pairs.txt is not a pairs file in LFW's form: it is empty$"),
+        (
+            b"# Vis-a-vis\n\nFace comparison\n",
+            "it does not begin with how many folds and how many pairs of either kind",
+        ),
+        (b'{\n  "models": {}\n}\n', "it does not begin with how many folds"),
+        (b"\xff\xd8\xff\xe0", "it is no text in UTF-8$"),
+        (b"3\t20\n" + b"Ada\t1\t2\n" * 34, r"it has 34 pairs \(cut off\?\), 120 expected: twice 20 in 3 folds$"),
+        (b"1\t1\n" + b"Ada\t1\t2\n" * 3, "it has 3 pairs, 2 expected: twice 1 in 1 folds$"),
+        (b"1\t1\n\nAda\t1\t2\nAda\tone\tBob\t2\n", "line 4 is neither NAME 1 2 nor NAME 1 OTHER 2$"),
+    ],
+    ids=["absent", "empty", "a text", "JSON", "a picture", "cut off", "too many", "a word"],
+)
+def test_what_is_wrong_with_a_pairs_file_is_said_in_its_own_words(
+    tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    """No Python, and a place where there is one."""
+    (tmp_path / "Ada").mkdir()
+    for number in (1, 2):
+        (tmp_path / "Ada" / f"Ada_{number:04d}.jpg").write_bytes(b"")
+    if content is not None:
+        (tmp_path / "pairs.txt").write_bytes(content)
+    with pytest.raises(CollectionInvalid, match=sentence):
+        read_pairs(tmp_path / "pairs.txt", tmp_path)
 
 
 def test_two_people_without_a_third_have_no_two_folds(tmp_path: Path) -> None:
