@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import platformdirs
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
-from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document
+from visavis_accuracy.calibrate_command import calibrate_command
+from visavis_accuracy.calibration import CalibrationImpossible
 from visavis_accuracy.checking import check
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.crowd import crowd_command
+from visavis_accuracy.enrolment import MOST_PER_PERSON, Face, Most, NoCache, enrol_all, photographs_of
 from visavis_accuracy.evaluation import evaluate, found_only
 from visavis_accuracy.files import PlaceUnusable, check_writable, write_json
 from visavis_accuracy.pairs_command import pairs_command
 from visavis_accuracy.pairs_file import read_pairs
-from visavis_accuracy.photographs import (
-    CollectionInvalid,
-    Photograph,
-    at_most_per_person,
-    digest,
-    read_directory,
-    sample,
-)
+from visavis_accuracy.photographs import CollectionInvalid, sample
 from visavis_accuracy.recall_command import recall_command
 from visavis_accuracy.report import facts, terminal_table, times_table, write
 from visavis_accuracy.resolution_command import resolution_command
 from visavis_accuracy.scores import count_pairs
 from visavis_accuracy.splits import ALLOWED, check_judged, measure_splits, splits_table
 from visavis_accuracy.stage_times import StageClock
-from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol, maker_of
+from visavis_accuracy.templates import CONCURRENCY, Subject
 from visavis_accuracy.terminal import (
     Directory,
     Labels,
@@ -43,28 +34,18 @@ from visavis_accuracy.terminal import (
     Repository,
     Triton,
     console,
-    progress_bar,
     read_dropped,
     read_models,
     say,
 )
 from visavis_client.errors import EngineError
 from visavis_client.faces import ModelIdentity
-from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
-Most = Annotated[
-    int, typer.Option("--at-most", min=0, help="Photographs of each person that count, spread evenly; 0: all of them.")
-]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no templates on disk.")]
-
 #: What a user can mend; anything else is a fault of this program and shows its traceback.
 FAULTS = (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, PlaceUnusable, EngineError, OSError)
-#: So that no famous face decides the thresholds.
-MOST_PER_PERSON = 5
 
 
 @app.command(name="evaluate")
@@ -87,9 +68,9 @@ def evaluate_command(
         raise CollectionInvalid("--pairs names its photographs itself: leave out --drop and --at-most")
     check_writable(report / "evaluation.json", report / "evaluation.html")
     models, dropped = read_models(model_repository), read_dropped(drop, directory)
-    photographs, chosen = read_pairs(pairs, directory) if pairs else (_photographs(directory, dropped, at_most), None)
+    photographs, chosen = read_pairs(pairs, directory) if pairs else (photographs_of(directory, dropped, at_most), None)
     clock = StageClock(triton)
-    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache, concurrency)
+    enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache, concurrency)
     times = clock.stop(enrolled.answered)
     about = {
         "name": directory.name,
@@ -106,46 +87,6 @@ def evaluate_command(
         console.print(times_table(times))
     for path in write(found, about, report):
         say(f"wrote {path}")
-
-
-@app.command(name="calibrate")
-def calibrate_command(
-    directory: Directory,
-    triton: Triton = "127.0.0.1:8001",
-    model_repository: Repository = Path("model_repository"),
-    drop: Labels = None,
-    name: Annotated[str | None, typer.Option(help="What to call the data set; default: the folder's name.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Default: operating_points.json in the model repository.")] = None,
-    at_most: Most = MOST_PER_PERSON,
-    face: Face = Subject.CENTRAL,
-    no_cache: NoCache = False,
-) -> None:
-    """Thresholds per false match rate from your own photographs."""
-    path = output or model_repository / "operating_points.json"
-    check_writable(path)
-    models, dropped = read_models(model_repository), read_dropped(drop, directory)
-    photographs = _photographs(directory, dropped, at_most)
-    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
-    with console.status("comparing all pairs"):
-        vectors, identities = found_only(photographs, enrolled)
-        scores = count_pairs(vectors, identities)
-        points = calibrate(scores, identities)
-    data = {
-        "name": name or directory.name,
-        "digest": digest(photographs, enrolled.contents),
-        "photographs": int(enrolled.found.sum()),
-        "identities": len(set(identities.tolist())),
-        "photographs_per_person": at_most or None,
-        "dropped": dropped,
-    }
-    write_json(path, document(points, scores, models=models, data=data))
-    table = Table("FMR", "threshold", "95 %", "", title=f"Operating points of {models['identity']}")
-    for point in points:
-        between = f"{point.interval.low:.4f} … {point.interval.high:.4f}" if point.interval else "–"
-        origin = "extrapolated" if point.extrapolated else "measured"
-        table.add_row(f"{point.false_match_rate:.0e}", f"{point.threshold:.4f}", between, origin)
-    console.print(table)
-    say(f"wrote {path}")
 
 
 @app.command(name="splits")
@@ -168,8 +109,8 @@ def splits_command(
     if unknown := [one for one in rates if one not in ALLOWED]:
         raise CollectionInvalid(f"--rate {unknown[0]:g}: only 1e-3, 1e-4 and 1e-5 are judged")
     models = read_models(model_repository)
-    photographs = _photographs(directory, read_dropped(drop, directory), at_most)
-    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
+    photographs = photographs_of(directory, read_dropped(drop, directory), at_most)
+    enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs of every half"):
         vectors, identities = found_only(photographs, enrolled)
         rows = measure_splits(vectors, identities, splits=splits, rates=rates)
@@ -203,8 +144,8 @@ def contracts_command(
         ModelIdentity(models["identity"]),
         detector=models["detector"]["sha256"],
     )
-    photographs = sample(_photographs(directory, read_dropped(drop, directory), at_most), limit)
-    enrolled = _enrol(photographs, triton, model_repository, models, face, no_cache)
+    photographs = sample(photographs_of(directory, read_dropped(drop, directory), at_most), limit)
+    enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache)
     with console.status("comparing all pairs"):
         scores = count_pairs(*found_only(photographs, enrolled))
         rows = measure_contracts(scores, points)
@@ -217,46 +158,11 @@ def contracts_command(
         raise typer.Exit(1)
 
 
+app.command(name="calibrate")(calibrate_command)
 app.command(name="recall")(recall_command)
 app.command(name="pairs")(pairs_command)
 app.command(name="resolution")(resolution_command)
 app.command(name="crowd")(crowd_command)
-
-
-def _photographs(directory: Path, dropped: Collection[str], at_most: int) -> list[Photograph]:
-    return at_most_per_person(read_directory(directory, dropped=dropped), at_most)
-
-
-def _enrol(
-    photographs: Sequence[Photograph],
-    triton: str,
-    model_repository: Path,
-    models: dict[str, Any],
-    subject: Subject,
-    no_cache: bool,
-    concurrency: int = CONCURRENCY,
-) -> Enrolled:
-    path = None if no_cache else Path(platformdirs.user_cache_dir("visavis")) / "templates.sqlite"
-    cache = TemplateCache(path)
-    model = maker_of(model_repository, models)
-
-    async def run(progress: Progress) -> Enrolled:
-        engine = open_engine(triton, model=model, timeout_s=30)
-        task = progress.add_task("photographs", total=len(photographs))
-        try:
-
-            def tell(done: int) -> None:
-                progress.update(task, completed=done)
-
-            return await enrol(photographs, engine, cache, tell, subject, concurrency=concurrency)
-        finally:
-            await engine.close()
-
-    try:
-        with progress_bar() as bar:
-            return asyncio.run(run(bar))
-    finally:
-        cache.close()
 
 
 def faults(error: BaseException) -> Collection[str]:

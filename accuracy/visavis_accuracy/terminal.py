@@ -13,6 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from visavis_accuracy.photographs import CollectionInvalid
 
 console = Console()
+_errors = Console(stderr=True)
 
 Directory = Annotated[Path, typer.Argument(help="A folder per person, as LFW has it.")]
 #: `visavis` always names one: the one it was told, that of a running service, or one's own.
@@ -32,6 +33,11 @@ Limit = Annotated[int | None, typer.Option(min=2, help="Take a sample of so many
 def say(sentence: str, *, style: str | None = None) -> None:
     """One line as it is: nothing in it, a file's name say, is markup, and it is broken nowhere."""
     console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(sentence: str) -> None:
+    """As :func:`say`, on stderr: what must be seen where the output goes to a file, too."""
+    _errors.print(f"warning: {sentence}", style="bold yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def progress_bar() -> Progress:

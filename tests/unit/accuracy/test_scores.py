@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tracemalloc
 
@@ -11,7 +12,7 @@ from scipy.stats import beta
 
 from visavis_accuracy import scores as scores_module
 from visavis_accuracy.bootstrap import Resampled, resample
-from visavis_accuracy.calibration import CalibrationImpossible, calibrate, point_at
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate, document, point_at, warning
 from visavis_accuracy.crowd import make_crowd
 from visavis_accuracy.pairs_file import Pair
 from visavis_accuracy.rates import (
@@ -211,20 +212,38 @@ def test_the_interval_of_a_continued_threshold_holds_the_true_one() -> None:
     assert widths == sorted(widths)
 
 
-def test_calibration_marks_what_it_extrapolates_and_refuses_what_it_cannot_say(
+def test_calibration_marks_what_it_extrapolates_and_leaves_out_what_it_cannot_say(
     crowd: tuple[np.ndarray, np.ndarray, PairScores],
 ) -> None:
+    """3.6 million pairs tell 1e-5, where 36 of them match, by the fitted tail, and say nothing of 1e-6."""
     _, identities, counted = crowd
     points = calibrate(counted, identities)
-    assert [point.false_match_rate for point in points] == list(RATES)
+    assert [point.false_match_rate for point in points] == [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
     assert all(a.threshold < b.threshold for a, b in itertools.pairwise(points))
-    assert [point.extrapolated for point in points] == [False, False, False, False, True, True]
+    assert [point.extrapolated for point in points] == [False, False, False, False, True]
     for point in points:
         assert point.interval is not None
         assert point.interval.low < point.threshold < point.interval.high
-    few, who = people(8, 2)
-    with pytest.raises(CalibrationImpossible, match="people"):
-        calibrate(count_pairs(few, who), who)
+    told = warning(points, counted)
+    assert told is not None
+    assert told.startswith("3,640,950 non-mated pairs")
+    assert "1e-06 takes 10,000,000 non-mated pairs" in told
+    models = {"identity": "m", "detector": {"sha256": "d"}, "embedder": {"sha256": "e"}}
+    about = {"name": "a crowd", "identities": 900, "photographs": 2700}
+    written = document(points, counted, models=models, data=about)
+    assert written["warning"] == told
+    assert [row["false_match_rate"] for row in written["operating_points"]][-1] == 1e-5
+    assert warning([dataclasses.replace(points[0], false_match_rate=rate) for rate in RATES], counted) is None
+
+
+def test_a_folder_too_small_for_the_rate_that_every_contract_needs_gets_no_thresholds() -> None:
+    """A tail fitted to 17,700 pairs would give some, several times or a hundred times too lenient further out."""
+    for number, pictures in ((8, 2), (60, 3), (100, 4)):
+        few, who = people(number, pictures)
+        with pytest.raises(CalibrationImpossible, match="100,000 non-mated pairs, which some 450 photographs make"):
+            calibrate(count_pairs(few, who), who)
+    few, who = people(150, 3)
+    assert [point.false_match_rate for point in calibrate(count_pairs(few, who), who)] == [1e-1, 1e-2, 1e-3, 1e-4]
 
 
 def test_strangers_see_the_nominal_rate() -> None:
