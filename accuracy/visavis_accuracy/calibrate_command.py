@@ -11,7 +11,7 @@ from rich.table import Table
 
 from visavis_accuracy.bootstrap import between
 from visavis_accuracy.calibration import CalibratedPoint, calibrate, document, warning
-from visavis_accuracy.enrolment import MOST_PER_PERSON, Face, Most, NoCache, enrol_all, photographs_of
+from visavis_accuracy.enrolment import MOST_PER_PERSON, Face, Most, NoCache, enrol_all, photographs_of, tell_unreadable
 from visavis_accuracy.evaluation import found_only
 from visavis_accuracy.files import check_writable, write_json
 from visavis_accuracy.photographs import digest
@@ -60,6 +60,7 @@ def calibrate_command(
     models, dropped = read_models(model_repository), read_dropped(drop, directory)
     photographs = photographs_of(directory, dropped, at_most)
     enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache)
+    tell_unreadable(enrolled)
     with console.status("comparing all pairs"):
         vectors, identities = found_only(photographs, enrolled)
         scores = count_pairs(vectors, identities)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from visavis_accuracy.calibration import EVIDENCE_PAIRS
+from visavis_accuracy.calibration import EVIDENCE_PAIRS, CalibrationImpossible
 from visavis_accuracy.rates import RATES, allowed_factor
 from visavis_accuracy.scores import BINS, PairScores, centres
 from visavis_client.comparison import ComparisonScore
@@ -52,6 +52,7 @@ def measure_contracts(scores: PairScores, points: OperatingPoints) -> list[Print
 
     Raises:
         OperatingPointsInvalid: the points carry no scale of a contract.
+        CalibrationImpossible: so few pairs judge no threshold of any.
     """
     kept = sorted(scores.kept_non_mated.scores.tolist())
     rows = []
@@ -59,6 +60,11 @@ def measure_contracts(scores: PairScores, points: OperatingPoints) -> list[Print
         rate = _share_passing(scores, kept, passes)
         expected = nominal * scores.non_mated_pairs
         rows.append(PrintedThreshold(contract, nominal, printed, points.threshold(nominal), rate, expected))
+    if all(row.holds is None for row in rows):
+        raise CalibrationImpossible(
+            f"{scores.non_mated_pairs:,} non-mated pairs decide about no printed threshold: even a false match rate of "
+            f"0.01 takes {round(EVIDENCE_PAIRS / 1e-2):,}, which some 150 photographs make"
+        )
     return rows
 
 

@@ -12,8 +12,9 @@ import typer
 from rich.progress import Progress
 
 from visavis_accuracy.photographs import Photograph, at_most_per_person, read_directory
+from visavis_accuracy.report import some_of
 from visavis_accuracy.templates import CONCURRENCY, Enrolled, Subject, TemplateCache, enrol, maker_of
-from visavis_accuracy.terminal import progress_bar
+from visavis_accuracy.terminal import progress_bar, say
 from visavis_client.opening import open_engine
 
 Face = Annotated[Subject, typer.Option(help="Which face of a photograph is the person it is named after.")]
@@ -66,3 +67,9 @@ def enrol_all(
             return asyncio.run(run(bar))
     finally:
         cache.close()
+
+
+def tell_unreadable(enrolled: Enrolled) -> None:
+    """Where a command's own report does not: a folder of broken files must not look like a smaller one."""
+    if enrolled.unreadable:
+        say(f"unreadable: {some_of(enrolled.unreadable, '`visavis evaluate` names them all')}")

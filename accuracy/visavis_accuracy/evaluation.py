@@ -16,6 +16,9 @@ from visavis_accuracy.scores import Ids, PairScores, count_pairs
 from visavis_accuracy.stage_times import StageTimes
 from visavis_accuracy.templates import Enrolled
 
+#: Fewer of a kind say nothing of an equal error rate.
+FEWEST_PAIRS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class RateRow:
@@ -62,8 +65,20 @@ class Evaluation:
 
     @property
     def equal_error_rate(self) -> float | None:
-        """None where nobody has two photographs."""
-        return self.curve.equal_error_rate if self.scores.mated_pairs else None
+        """None where FEWEST_PAIRS pairs of either kind are not there: two people's would make it zero, as a rule."""
+        enough = min(self.scores.mated_pairs, self.scores.non_mated_pairs) >= FEWEST_PAIRS
+        return self.curve.equal_error_rate if enough else None
+
+    @property
+    def too_small_for(self) -> str | None:
+        """What so few pairs cannot tell, for people; None where they tell every figure."""
+        parts = []
+        if dashes := [row.false_match_rate for row in self.rows if row.threshold is None]:
+            rates = ", ".join(f"{rate:.0e}" for rate in dashes)
+            parts.append(f"false match rates of {rates} (the last takes {round(10 / dashes[-1]):,} non-mated pairs)")
+        if self.equal_error_rate is None:
+            parts.append(f"an equal error rate (it takes {FEWEST_PAIRS} mated and as many non-mated pairs)")
+        return " and ".join(parts) or None
 
 
 def identity_numbers(photographs: Sequence[Photograph]) -> Ids:
@@ -80,7 +95,11 @@ def found_only(photographs: Sequence[Photograph], enrolled: Enrolled) -> tuple[n
     """
     kept = [photograph for photograph, found in zip(photographs, enrolled.found, strict=True) if found]
     if len({photograph.identity for photograph in kept}) < 2:
-        raise CollectionInvalid(f"of {len(photographs)} photographs {len(kept)} show a face: not of two people or more")
+        broken = enrolled.unreadable
+        raise CollectionInvalid(
+            f"of {len(photographs)} photographs {len(kept)} show a face: not of two people or more"
+            + (f"; {len(broken)} could not be read, such as {broken[0]}" if broken else "")
+        )
     return enrolled.vectors[enrolled.found], identity_numbers(kept)
 
 
@@ -97,7 +116,7 @@ def evaluate(
     vectors, identities = found_only(photographs, enrolled)
     scores = count_pairs(vectors, identities, progress)
     resampled = resample(scores, identities, RATES) if intervals else None
-    absent = [p.path for p, found in zip(photographs, enrolled.found, strict=True) if not found]
+    absent = [photograph.name for photograph, found in zip(photographs, enrolled.found, strict=True) if not found]
     unreadable = set(enrolled.unreadable)
     return Evaluation(
         rows=tuple(_row(scores, resampled, rate) for rate in RATES),
@@ -105,8 +124,8 @@ def evaluate(
         scores=scores,
         photographs=len(photographs),
         identities=len({photograph.identity for photograph in photographs}),
-        without_face=tuple(path.name for path in absent if path not in unreadable),
-        unreadable=tuple(path.name for path in enrolled.unreadable),
+        without_face=tuple(name for name in absent if name not in unreadable),
+        unreadable=tuple(enrolled.unreadable),
         data_digest=digest(photographs, enrolled.contents),
         seconds=enrolled.seconds,
         analysed=enrolled.analysed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from visavis_accuracy.calibration import CalibrationImpossible
 from visavis_accuracy.checking import check
 from visavis_accuracy.contracts import contracts_document, contracts_table, measure_contracts
 from visavis_accuracy.crowd import crowd_command
-from visavis_accuracy.enrolment import MOST_PER_PERSON, Face, Most, NoCache, enrol_all, photographs_of
+from visavis_accuracy.enrolment import MOST_PER_PERSON, Face, Most, NoCache, enrol_all, photographs_of, tell_unreadable
 from visavis_accuracy.evaluation import evaluate, found_only
 from visavis_accuracy.files import PlaceUnusable, check_writable, write_json
 from visavis_accuracy.pairs_command import pairs_command
@@ -46,6 +46,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 #: What a user can mend; anything else is a fault of this program and shows its traceback.
 FAULTS = (CollectionInvalid, CalibrationImpossible, OperatingPointsInvalid, PlaceUnusable, EngineError, OSError)
+#: The exit status of what Ctrl-C ends.
+STOPPED = 130
 
 
 @app.command(name="evaluate")
@@ -111,6 +113,7 @@ def splits_command(
     models = read_models(model_repository)
     photographs = photographs_of(directory, read_dropped(drop, directory), at_most)
     enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache)
+    tell_unreadable(enrolled)
     with console.status("comparing all pairs of every half"):
         vectors, identities = found_only(photographs, enrolled)
         rows = measure_splits(vectors, identities, splits=splits, rates=rates)
@@ -146,6 +149,7 @@ def contracts_command(
     )
     photographs = sample(photographs_of(directory, read_dropped(drop, directory), at_most), limit)
     enrolled = enrol_all(photographs, triton, model_repository, models, face, no_cache)
+    tell_unreadable(enrolled)
     with console.status("comparing all pairs"):
         scores = count_pairs(*found_only(photographs, enrolled))
         rows = measure_contracts(scores, points)
@@ -175,7 +179,16 @@ def faults(error: BaseException) -> Collection[str]:
 
 
 def main() -> None:
-    """Run; a fault is one sentence and exit 1. With ``--check COMMAND`` see check."""
+    """Run; a fault is one sentence and exit 1, Ctrl-C one and exit 130. With ``--check COMMAND`` see check."""
+    try:
+        _run()
+    except SystemExit as ending:
+        if ending.code == STOPPED:  # so typer ends at Ctrl-C, without a word
+            say("stopped; run again to go on from here" if _keeps_templates(sys.argv) else "stopped", style="yellow")
+        raise
+
+
+def _run() -> None:
     try:
         if sys.argv[1:2] == ["--check"]:
             check(app, sys.argv[2], sys.argv[3:])
@@ -184,3 +197,7 @@ def main() -> None:
         for sentence in sorted(faults(group)):
             say(sentence, style="red")
         raise SystemExit(1) from None
+
+
+def _keeps_templates(line: Sequence[str]) -> bool:
+    return set(line[1:2]) <= {"evaluate", "calibrate", "splits", "contracts"} and "--no-cache" not in line

@@ -24,6 +24,11 @@ class Photograph:
     path: Path
     identity: str
 
+    @property
+    def name(self) -> str:
+        """Tells it from one of another person: folder and file."""
+        return f"{self.identity}/{self.path.name}"
+
 
 def read_directory(root: Path, *, dropped: Collection[str] = ()) -> list[Photograph]:
     """A folder per identity, as LFW has it; identities in ``dropped`` are left out.
@@ -48,7 +53,11 @@ def read_directory(root: Path, *, dropped: Collection[str] = ()) -> list[Photogr
         if not _is_utf8(str(photograph.path.relative_to(root))):
             raise CollectionInvalid(f"{str(photograph.path)!a} has a name that is not UTF-8: rename it")
     if len({photograph.identity for photograph in found}) < 2:
-        raise CollectionInvalid(f"{root} needs a folder of pictures for each of at least two people")
+        flat = any(path.suffix.lower() in SUFFIXES and path.is_file() for path in root.iterdir())
+        raise CollectionInvalid(
+            f"{root} needs a folder of pictures for each of at least two people"
+            + ("; the pictures lie directly in it" if flat else "")
+        )
     return found
 
 

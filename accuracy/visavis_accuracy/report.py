@@ -87,11 +87,13 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
         "models": str(about.get("identity", "")),
         "photographs": f"{evaluation.photographs:,} of {evaluation.identities:,} people" + _limit(about),
         "without a face": f"{len(evaluation.without_face)}",
-        "unreadable": f"{len(evaluation.unreadable)}",
+        "unreadable": some_of(evaluation.unreadable, "evaluation.json names them all"),
         "pairs": f"{evaluation.scores.mated_pairs:,} mated, {evaluation.scores.non_mated_pairs:,} non-mated",
         "equal error rate": "–" if evaluation.equal_error_rate is None else f"{evaluation.equal_error_rate:.4%}",
         "data digest": evaluation.data_digest,
     }
+    if small := evaluation.too_small_for:
+        said["too small for"] = small
     if dropped := about.get("dropped"):
         said["left out"] = f"{_people(dropped)} for the reasons that the report lists"
     if evaluation.fold_accuracy is not None:
@@ -106,6 +108,13 @@ def facts(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, str]:
         why = "Triton gave no statistics of the whole run" if evaluation.analysed else "no picture was asked of Triton"
         said["times"] = f"{why}; times unknown"
     return said
+
+
+def some_of(names: Sequence[str], where: str) -> str:
+    """How many, the first three of them, and where the others stand."""
+    if not names:
+        return "0"
+    return f"{len(names):,}: {', '.join(names[:3])}" + (f", …; {where}" if len(names) > 3 else "")
 
 
 def _limit(about: Mapping[str, Any]) -> str:

@@ -66,8 +66,8 @@ class Enrolled:
     found: npt.NDArray[np.bool_]
     #: sha256 of each file.
     contents: list[str]
-    #: Files that are no readable picture.
-    unreadable: list[Path] = field(default_factory=list)
+    #: Names of the photographs that are no readable picture, in their order.
+    unreadable: list[str] = field(default_factory=list)
     #: Photographs analysed now (the rest came from the cache), the seconds that took, and how many were under way.
     analysed: int = 0
     seconds: float = 0.0
@@ -155,7 +155,7 @@ async def enrol(
     """
     answers: list[bytes] = [b""] * len(photographs)
     contents = [""] * len(photographs)
-    unreadable: list[Path] = []
+    unreadable: set[int] = set()
     waiting = iter(range(len(photographs)))
     done, analysed = itertools.count(1), 0
 
@@ -166,7 +166,7 @@ async def enrol(
             contents[place] = hashlib.sha256(data).hexdigest()
             answer, asked = await _answer(data, contents[place], engine, cache, subject)
             if answer is None:
-                unreadable.append(photographs[place].path)
+                unreadable.add(place)
             answers[place] = answer or b""
             analysed += asked
             progress(next(done))
@@ -174,7 +174,8 @@ async def enrol(
     started = time.perf_counter()
     await side_by_side(work, concurrency)
     vectors, found = _rows(answers)
-    return Enrolled(vectors, found, contents, unreadable, analysed, time.perf_counter() - started, concurrency)
+    broken = [photographs[place].name for place in sorted(unreadable)]
+    return Enrolled(vectors, found, contents, broken, analysed, time.perf_counter() - started, concurrency)
 
 
 async def side_by_side(work: Callable[[], Coroutine[None, None, None]], times: int) -> None:

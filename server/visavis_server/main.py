@@ -25,6 +25,8 @@ app = typer.Typer(
 app.add_typer(tokens.app, name="tokens")
 
 _ADDRESS = "[http://]HOST:PORT"
+#: For a command that was told to stop.
+_LAST_WORDS_S = 10
 _DATA_DIR = platformdirs.user_data_path("visavis")
 
 ModelRepository = Annotated[
@@ -187,8 +189,21 @@ def measure(
     if status or "--help" in context.args:
         raise typer.Exit(status)
     with borrowed_triton(triton, repository=model_repository, data_dir=data_dir, device=Device.AUTO) as address:
-        status = subprocess.run([*program, *arguments, "--triton", address], check=False).returncode
+        status = _finish([*program, *arguments, "--triton", address])
     raise typer.Exit(status)
+
+
+def _finish(program: list[str]) -> int:
+    """The status it ends with. Ctrl-C reaches it too, and it has a sentence to say before it goes."""
+    with subprocess.Popen(program) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            try:
+                return child.wait(timeout=_LAST_WORDS_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                raise KeyboardInterrupt from None
 
 
 for _name, _help in {

@@ -9,10 +9,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from visavis_accuracy import main
 from visavis_accuracy.files import PlaceUnusable, check_writable, write_json
 from visavis_accuracy.main import faults
 from visavis_accuracy.photographs import CollectionInvalid, read_bytes, read_directory
@@ -88,6 +89,22 @@ def test_a_corrupt_cache_and_a_name_like_markup_are_told_as_they_are(
 
     status, said = command(tmp_path, "evaluate", "[/album]", "--triton", NOWHERE, "--model-repository", repository)
     assert (status, said) == (1, "[/album] is not a directory\n")
+
+
+def test_ctrl_c_is_told_and_where_templates_are_kept_that_another_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "photographs_of", interrupted)
+    monkeypatch.setattr(main, "read_models", lambda _: {})
+    for options, words in (((), "stopped; run again to go on from here\n"), (("--no-cache",), "stopped\n")):
+        monkeypatch.setattr(sys, "argv", ["visavis", "evaluate", "album", *options])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert ended.value.code == 130
+        assert capsys.readouterr().out == words
 
 
 @pytest.mark.parametrize(

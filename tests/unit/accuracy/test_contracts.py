@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from visavis_accuracy.calibration import calibrate
+from visavis_accuracy.calibration import CalibrationImpossible, calibrate
 from visavis_accuracy.contracts import (
     PrintedThreshold,
     contracts_document,
@@ -109,3 +109,12 @@ def test_a_rate_holds_within_its_factor(nominal: float, measured: float, pairs: 
     """1.5 down to one in ten thousand, 3 at one in a hundred thousand; fewer, or too few pairs, are not judged."""
     assert PrintedThreshold("a contract", nominal, 50, 0.4, measured, nominal * pairs).holds is holds
     assert allowed_factor(1e-2) == 1.5
+
+
+def test_so_few_pairs_that_nothing_is_judged_are_refused(
+    vectors: np.ndarray, identities: np.ndarray, points: OperatingPoints
+) -> None:
+    """Else a table of dashes would look as if every threshold held."""
+    with pytest.raises(CalibrationImpossible, match=r"12 non-mated pairs decide about no .* takes 10,000, which"):
+        measure_contracts(count_pairs(vectors[:6], identities[:6]), points)
+    assert measure_contracts(count_pairs(vectors[:150], identities[:150]), points)

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from visavis_accuracy.bootstrap import Interval
+from visavis_accuracy.enrolment import tell_unreadable
 from visavis_accuracy.evaluation import RateRow, evaluate, found_only
 from visavis_accuracy.files import write_json
 from visavis_accuracy.photographs import (
@@ -86,7 +87,7 @@ def test_an_unreadable_picture_is_reported_and_a_busy_engine_is_asked_again(albu
 
     models = Busy(engine()._answers)
     enrolled = asyncio.run(enrol(read_directory(album), models, TemplateCache(None), lambda _: None))
-    assert [path.name for path in enrolled.unreadable] == ["Eve_0002.jpg"]
+    assert enrolled.unreadable == ["Eve/Eve_0002.jpg"]
     assert enrolled.found.sum() == 5
 
 
@@ -95,7 +96,7 @@ def test_a_report_is_a_table_json_two_plots_and_a_page_of_its_own(album: Path, t
     enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
     found = evaluate(photographs, enrolled)
     about = {"name": "an <album>", "identity": "fake"}
-    assert found.without_face == ("Eve_0001.jpg",)
+    assert found.without_face == ("Eve/Eve_0001.jpg",)
     assert as_json(found, about)["mated_pairs"] == 4
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "faces-found.svg").write_text("another command's")
@@ -200,6 +201,41 @@ def test_photographs_without_two_people_to_compare_are_refused(album: Path) -> N
     enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
     with pytest.raises(CollectionInvalid, match="of 4 photographs 3 show a face"):
         found_only(photographs, enrolled)
+
+
+def test_files_that_are_no_pictures_are_told_by_person_and_file(
+    album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first three, and where the others stand; where nothing else is left the refusal names one."""
+    for name in ("Ada", "Bob"):
+        for number in (7, 8):
+            (album / name / f"{number}.jpg").write_text("a text")
+    photographs = read_directory(album)
+    enrolled = asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None))
+    assert enrolled.unreadable == ["Ada/7.jpg", "Ada/8.jpg", "Bob/7.jpg", "Bob/8.jpg"]
+    told = facts(evaluate(photographs, enrolled), {})["unreadable"]
+    assert told == "4: Ada/7.jpg, Ada/8.jpg, Bob/7.jpg, …; evaluation.json names them all"
+    tell_unreadable(enrolled)
+    assert "unreadable: 4: Ada/7.jpg, Ada/8.jpg, Bob/7.jpg, …; `visavis evaluate`" in capsys.readouterr().out
+    broken = [photograph for photograph in photographs if photograph.path.stem in {"7", "8"}]
+    enrolled = asyncio.run(enrol(broken, engine(), TemplateCache(None), lambda _: None))
+    with pytest.raises(CollectionInvalid, match=r"0 show a face: .*; 4 could not be read, such as Ada/7\.jpg"):
+        found_only(broken, enrolled)
+
+
+def test_pictures_that_lie_in_no_persons_folder_are_told(album: Path) -> None:
+    with pytest.raises(CollectionInvalid, match="two people; the pictures lie directly in it"):
+        read_directory(album / "Ada")
+
+
+def test_what_a_folder_is_too_small_for_is_told(album: Path) -> None:
+    """Instead of an equal error rate of zero under a table of dashes."""
+    photographs = read_directory(album)
+    found = evaluate(photographs, asyncio.run(enrol(photographs, engine(), TemplateCache(None), lambda _: None)))
+    assert found.equal_error_rate is None
+    said = facts(found, {})["too small for"]
+    assert "1e-01, 1e-02, 1e-03, 1e-04, 1e-05, 1e-06 (the last takes 10,000,000 non-mated pairs)" in said
+    assert "an equal error rate (it takes 100 mated" in said
 
 
 def test_where_nobody_has_two_photographs_nothing_is_said_about_matches(album: Path, tmp_path: Path) -> None:
