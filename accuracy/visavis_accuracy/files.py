@@ -33,13 +33,13 @@ def check_writable(*files: Path) -> None:
             raise PlaceUnusable(f"{path} cannot be written: {there} may not be written to")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 beside the file and exchange the two; its folder is made where there is none."""
+def write_bytes(path: Path, contents: bytes) -> None:
+    """Write beside the file and exchange the two; its folder is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as sink:
-            sink.write(text)
+        with os.fdopen(handle, "wb") as sink:
+            sink.write(contents)
             sink.flush()
             os.fsync(sink.fileno())
         Path(name).chmod(0o644)
@@ -47,6 +47,11 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """In UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, contents: Mapping[str, Any]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from visavis_accuracy.evaluation import Evaluation
+from visavis_accuracy.files import write_bytes
 from visavis_accuracy.scores import BINS, Counts, centres
 
 MATED, NON_MATED, LINE = "#1b7f5c", "#b3432b", "#4b5563"
@@ -78,6 +81,12 @@ def _density(counts: Counts) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def save(figure: Figure, path: Path) -> list[Path]:
     """As SVG and PNG beside each other, which are returned; ``path`` has no suffix."""
     vector, pixels = path.with_suffix(".svg"), path.with_suffix(".png")
-    figure.savefig(vector, metadata={"Date": None})
-    figure.savefig(pixels, dpi=150)
+    write_bytes(vector, _drawn(figure, "svg", metadata={"Date": None}))
+    write_bytes(pixels, _drawn(figure, "png", dpi=150))
     return [vector, pixels]
+
+
+def _drawn(figure: Figure, form: str, **settings: Any) -> bytes:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=form, **settings)
+    return drawn.getvalue()

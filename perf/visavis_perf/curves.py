@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from visavis_perf.results import exchange
 from visavis_perf.triton_statistics import STAGES
 
 _PARTS = ("queue", "input", "infer", "output")
@@ -19,12 +21,13 @@ _PARTS = ("queue", "input", "infer", "output")
 
 def draw(record: Mapping[str, Any], folder: Path, stem: str) -> list[str]:
     """Write ``<stem>-curves.png`` and ``<stem>-stages.png``; names of those that had something to show."""
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name, painter in (("curves", _curves), ("stages", _stages)):
         figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
         if painter(record, axes):
-            figure.savefig(folder / f"{stem}-{name}.png", dpi=110)
+            png = io.BytesIO()
+            figure.savefig(png, format="png", dpi=110)
+            exchange(folder / f"{stem}-{name}.png", png.getvalue())
             drawn.append(f"{stem}-{name}.png")
         plt.close(figure)
     return drawn

@@ -9,6 +9,7 @@ from typing import Any
 from visavis_perf.brackets import AGREE_WITHIN
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
 from visavis_perf.ratios import peer_throughput
+from visavis_perf.results import exchange
 from visavis_perf.schedule import minutes
 from visavis_perf.triton_statistics import ENSEMBLE, STAGES
 
@@ -42,7 +43,7 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
         _peer(record),
         "\n".join(f"![{Path(name).stem}]({name})" for name in curves),
     ]
-    path.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
+    exchange(path, ("\n\n".join(filter(None, sections)) + "\n").encode())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

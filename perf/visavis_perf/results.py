@@ -19,13 +19,21 @@ class NoResults(Exception):
 
 def write(record: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     """Write a record as ``<date>-<machine>.json``; a quick or partial one does not replace a whole one."""
-    folder.mkdir(parents=True, exist_ok=True)
     kind = "" if record["whole"] else "-partial"
     path = folder / f"{record['made'][:10]}-{short_name(record['machine'])}{kind}.json"
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    draft.replace(path)
+    exchange(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     return path
+
+
+def exchange(path: Path, contents: bytes) -> None:
+    """Write a file whole or not at all; its folder is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.write_bytes(contents)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:
