@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,9 +28,11 @@ class BrokenUnheard(ConnectionResetError):
 class HttpConnection(asyncio.Protocol):
     """Puts itself among the idle while it could be asked, and among all while it is open."""
 
-    def __init__(self, idle: list[HttpConnection], everyone: set[HttpConnection]) -> None:
+    def __init__(self, idle: list[HttpConnection], everyone: set[HttpConnection], until: float = math.inf) -> None:
+        """``until``, of the event loop's clock: when it is not to be asked any more."""
         self._idle = idle
         self._all = everyone
+        self._until = until
         self._awaited: asyncio.Future[Answer] | None = None
         self._is_heard = False
         self._headers: dict[str, str] = {}
@@ -54,6 +57,10 @@ class HttpConnection(asyncio.Protocol):
             if self._awaited is awaited:
                 self.abort()
             raise
+
+    def is_over(self) -> bool:
+        """Whether it is too old to be asked."""
+        return asyncio.get_running_loop().time() >= self._until
 
     def abort(self) -> None:
         """Close it at once; who waits for an answer is told that it broke."""
@@ -105,7 +112,8 @@ class HttpConnection(asyncio.Protocol):
             return
         awaited.set_result(Answer(self._parser.get_status_code(), self._headers, bytes(self._body)))
         # An answer may come before its request is sent; the rest would be read as the next one.
-        if self._parser.should_keep_alive() and not self._transport.get_write_buffer_size():
+        may_stay = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
+        if may_stay and not self.is_over():
             self._idle.append(self)
         else:
             self.abort()

@@ -7,6 +7,7 @@ has it: a picture costs a worker 1.2 core-ms by gRPC and half a one by this (doc
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -25,6 +26,10 @@ JSON_BYTES = "Inference-Header-Content-Length"
 _READY_TIMEOUT_S = 2.0
 #: A connection at whose other end nobody is any more is found out within 5 s, or each would cost a request its time.
 _KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
+#: A connection is given up between half of it and the whole. A balancer of connections, such as a Service of
+#: Kubernetes, chooses among its Tritons for new ones alone: one that was added has its share after so long. A new
+#: connection takes less than a millisecond, so that this costs nothing; at the same moment all of them would.
+_OLDEST_S = 240.0
 
 
 class TritonHttpEngine:
@@ -33,12 +38,15 @@ class TritonHttpEngine:
     As many connections as there are pictures under way: Triton answers in order on each of them.
     """
 
-    def __init__(self, address: str, *, model: ModelIdentity, timeout_s: float = 8.0) -> None:
-        """``address`` is ``http://host:port``."""
+    def __init__(
+        self, address: str, *, model: ModelIdentity, timeout_s: float = 8.0, oldest_s: float = _OLDEST_S
+    ) -> None:
+        """``address`` is ``http://host:port``; a connection is asked for the last time when it is ``oldest_s`` old."""
         self._address = TritonAddress.parse(address)
         self._head_end = f" HTTP/1.1\r\nHost: {self._address.authority}\r\n".encode("ascii")
         self._model = model
         self._timeout_s = timeout_s
+        self._oldest_s = oldest_s
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
         self._is_closed = False
@@ -98,18 +106,29 @@ class TritonHttpEngine:
 
     async def _answer_to(self, message: Sequence[bytes]) -> Answer:
         """Sent a second time only where Triton closed a kept connection under it: an analysis changes nothing there."""
-        if self._idle:
+        if (kept := self._kept()) is not None:
             try:
-                return await self._idle.pop().ask(message)
+                return await kept.ask(message)
             except BrokenUnheard:
                 if self._is_closed:
                     raise
         return await (await self._connect()).ask(message)
 
+    def _kept(self) -> HttpConnection | None:
+        """An idle connection that is not too old to be asked; those that are go."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_over():
+                return connection
+            connection.abort()
+        return None
+
     async def _connect(self) -> HttpConnection:
         loop = asyncio.get_running_loop()
+        # Not for a secret: so that connections that were made together do not end together.
+        until = loop.time() + self._oldest_s * random.uniform(0.5, 1.0)  # noqa: S311
         transport, connection = await loop.create_connection(
-            lambda: HttpConnection(self._idle, self._all), self._address.host, self._address.port
+            lambda: HttpConnection(self._idle, self._all, until), self._address.host, self._address.port
         )
         _watch(transport.get_extra_info("socket"))
         return connection

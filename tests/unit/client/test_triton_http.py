@@ -81,11 +81,11 @@ class Server:
             writer.close()
 
 
-def ask(server: Server, work: Callable[[TritonHttpEngine], Awaitable[Result]]) -> Result:
+def ask(server: Server, work: Callable[[TritonHttpEngine], Awaitable[Result]], *, oldest_s: float = 60.0) -> Result:
     async def main() -> Result:
         async with await asyncio.start_server(server, "127.0.0.1", 0) as listening:
             port = listening.sockets[0].getsockname()[1]
-            engine = TritonHttpEngine(f"http://127.0.0.1:{port}", model=MODEL, timeout_s=2)
+            engine = TritonHttpEngine(f"http://127.0.0.1:{port}", model=MODEL, timeout_s=2, oldest_s=oldest_s)
             try:
                 return await asyncio.wait_for(work(engine), 10)
             finally:
@@ -361,6 +361,66 @@ def test_an_answer_that_nobody_waits_for_any_more_is_given_to_nobody_else() -> N
     server = Server(write)
     assert ask(server, abandon) == 4
     assert server.connections == 2
+
+
+def test_a_connection_grows_no_older_than_it_may() -> None:
+    """So that a balancer of connections chooses anew; of the four, the lowest lay idle from the beginning."""
+
+    async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.02)
+        writer.write(analysed())
+
+    async def over_time(engine: TritonHttpEngine) -> None:
+        await asyncio.gather(*(engine.analyse(b"x") for _ in range(4)))
+        assert server.connections == 4
+        await asyncio.sleep(0.5)
+        for _ in range(2):
+            await engine.analyse(b"x")
+        # The four are gone with the first, and the fifth is new.
+        assert server.connections == 5
+        assert len(engine._all) == 1
+
+    server = Server(write)
+    ask(server, over_time, oldest_s=0.4)
+
+
+def test_an_answer_that_takes_its_connection_over_its_time_is_given_to_who_asked() -> None:
+    """And the next one asks on another connection, whatever it gets there."""
+
+    async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        if b"slow" in body:
+            await asyncio.sleep(1.1)
+            writer.write(analysed(faces=0))
+        else:
+            writer.write(analysed())
+
+    async def slow_then_quick(engine: TritonHttpEngine) -> list[int]:
+        slow = asyncio.ensure_future(engine.analyse(b"slow"))
+        await asyncio.sleep(1.05)
+        quick = await engine.analyse(b"quick")
+        found = [len((await slow).faces), len(quick.faces)]
+        assert len(engine._idle) == 1
+        found.append(len((await engine.analyse(b"quick")).faces))
+        return found
+
+    server = Server(write)
+    assert ask(server, slow_then_quick, oldest_s=1.0) == [0, 1, 1]
+    assert server.connections == 2
+
+
+def test_connections_that_were_made_together_do_not_end_together() -> None:
+    async def many(engine: TritonHttpEngine) -> list[float]:
+        await asyncio.gather(*(engine.analyse(b"x") for _ in range(8)))
+        now = asyncio.get_running_loop().time()
+        return [connection._until - now for connection in engine._all]
+
+    async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.02)
+        writer.write(analysed())
+
+    left = ask(Server(write), many, oldest_s=100.0)
+    assert all(49 < each <= 100 for each in left)
+    assert max(left) - min(left) > 1
 
 
 def test_pictures_at_the_same_time_have_a_connection_each() -> None:
