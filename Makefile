@@ -52,7 +52,7 @@ contracts-demo: venv-dev ## ask the four vendors' own clients about one person a
 UV := build/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet
-SERVE_EXTRAS := --extra accuracy --extra embedded --extra export --extra redis --extra s3
+SERVE_EXTRAS := --extra accuracy --extra embedded --extra export --extra openvino --extra redis --extra s3
 
 lock: venv-dev ## renew the locks in requirements/: UPGRADE=1 for the newest versions
 	@test -x $(UV) || ($(BIN)/python -m venv build/uv && build/uv/bin/python -m pip install --quiet uv)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
@@ -29,10 +29,11 @@ Item = TypeVar("Item")
 def idle_step(bench: Run, service: Service) -> dict[str, Any]:
     """One picture (AWS) and a comparison (Face++), each against the bare work with the same threads."""
     runtime = bench.limits.runtimes["250"]
-    threads = _graph_threads(service)
+    threads = _graph_threads(_configuration(service, "face_embedder"))
+    served_by = {model: _library(_configuration(service, model)) for model in ("face_detector", "face_embedder")}
     known = contracts(service)
     rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
-    return {"runtime": str(runtime), "threads": threads, "contracts": rows}
+    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows}
 
 
 def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime, threads: int) -> dict[str, Any]:
@@ -97,9 +98,21 @@ def _p50_ms(times_s: Sequence[float]) -> float:
     return middle
 
 
-def _graph_threads(service: Service) -> int:
-    """Threads of one graph in the service, from the configuration that its Triton has loaded."""
-    url = f"http://{service.triton_http}/v2/models/face_embedder/config"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        parameters = json.load(answer).get("parameters", {})
+def _configuration(service: Service, model: str) -> dict[str, Any]:
+    """The one that the service's Triton has loaded."""
+    with urllib.request.urlopen(f"http://{service.triton_http}/v2/models/{model}/config", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def _graph_threads(configuration: Mapping[str, Any]) -> int:
+    """Threads of one graph."""
+    parameters = configuration.get("parameters", {})
     return int(parameters.get("intra_op_thread_count", {}).get("string_value", 1))
+
+
+def _library(configuration: Mapping[str, Any]) -> str:
+    """What runs a graph on a CPU: the launcher chooses by the processor."""
+    accelerators = configuration.get("optimization", {}).get("execution_accelerators", {})
+    names = [one["name"] for one in accelerators.get("cpu_execution_accelerator", [])]
+    return names[0] if names else "onnxruntime"

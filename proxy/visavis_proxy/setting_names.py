@@ -9,8 +9,8 @@ from typing import Final
 from pydantic import BaseModel
 
 PREFIX: Final = "VISAVIS_"
-#: Read by others of the project, in whose code the proxy does not look: the export's consent, and the tests' own.
-_OTHERS: Final = frozenset({"VISAVIS_ACCEPT_LICENCE"})
+#: Read by others of the project, in whose code the proxy does not look: the export, the launcher, and the tests.
+_OTHERS: Final = frozenset({"VISAVIS_ACCEPT_LICENCE", "VISAVIS_CPU_RUNTIME"})
 _TESTS: Final = "VISAVIS_TEST_"
 
 

@@ -19,7 +19,7 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _STUB = "triton_python_backend_stub"
 #: What is copied for the ``onnxruntime`` backend: not the package's ``__init__.py``, which would make the folder a
 #: second package named onnxruntime.
-_ONNXRUNTIME_FILES = ("model.py", "session.py")
+_ONNXRUNTIME_FILES = ("model.py", "session.py", "configuration.py", "openvino_session.py")
 
 #: Weights and letterboxes lie in huge pages, which spares address translation; and freed memory is kept for the next
 #: picture. Otherwise each letterbox is mapped anew, and zeroing its 300 pages takes longer than filling them.

@@ -13,6 +13,7 @@ import typer
 
 from visavis_server import tokens
 from visavis_server.cores import usable_cores
+from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import Device
 
@@ -78,6 +79,10 @@ def serve(
         typer.Option(metavar=_ADDRESS, envvar="VISAVIS_TRITON", help="A Triton that runs already: gRPC, or HTTP."),
     ] = None,
     device: DeviceOption = Device.AUTO,
+    cpu_runtime: Annotated[
+        CpuRuntime,
+        typer.Option(envvar="VISAVIS_CPU_RUNTIME", help="What runs the graphs on a CPU; auto: the faster, measured."),
+    ] = CpuRuntime.AUTO,
     data_dir: DataDir = _DATA_DIR,
     ready_file: Annotated[
         Path | None, typer.Option(help="JSON with addresses and process ids, written when ready.")
@@ -97,6 +102,7 @@ def serve(
             data_dir=data_dir,
             triton=triton,
             device=device,
+            cpu_runtime=cpu_runtime,
             ready_file=ready_file,
         )
     )

@@ -1,20 +1,24 @@
-"""The model repository as this machine's Triton is given it: as many instances of each model as the cores can use.
+"""The model repository as this machine's Triton is given it: instances by its cores, and what runs the graphs.
 
 A configuration for a CPU host stands in ``configs/cpu.pbtxt``, where the number of instances is a fixed one: Triton
 cannot say "one for each core". Its parameter ``instances_per_core`` does, for the launcher: a configuration that has it
-is given to Triton with the number that it amounts to here, one that has not is given as it is written.
+is given to Triton with the number that it amounts to here, one that has not is given as it is written. Which library
+runs a graph is another thing that depends on the machine: a configuration that names no accelerator is given one where
+OpenVINO is to run it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from visavis_server.errors import TritonFailed
 
+_BACKEND = "onnxruntime"
 PER_CORE = "instances_per_core"
 _CPU_CONFIGURATION = Path("configs", "cpu.pbtxt")
 #: So that a second request never waits for the first, whatever the machine.
@@ -24,8 +28,10 @@ _AT_LEAST = 2
 _PRIORITIES = (1, 10**3, 10**6, 10**9)
 
 
-def lay_out(repository: Path, target: Path, *, cores: int) -> None:
+def lay_out(repository: Path, target: Path, *, cores: int, openvino: Collection[str] = ()) -> None:
     """Make ``target`` the same repository by links, with the number of instances set for ``cores``.
+
+    ``openvino`` names the models that OpenVINO is to run.
 
     Raises:
         TritonFailed: a configuration cannot be read.
@@ -34,12 +40,12 @@ def lay_out(repository: Path, target: Path, *, cores: int) -> None:
     target.mkdir()
     for entry in sorted(repository.iterdir()):
         if (entry / _CPU_CONFIGURATION).is_file():
-            _lay_out_model(entry, target / entry.name, cores)
+            _lay_out_model(entry, target / entry.name, cores, openvino=entry.name in openvino)
         else:
             (target / entry.name).symlink_to(entry)
 
 
-def _lay_out_model(model: Path, target: Path, cores: int) -> None:
+def _lay_out_model(model: Path, target: Path, cores: int, *, openvino: bool) -> None:
     configurations = target / _CPU_CONFIGURATION.parent
     configurations.mkdir(parents=True)
     for entry in model.iterdir():
@@ -50,9 +56,42 @@ def _lay_out_model(model: Path, target: Path, cores: int) -> None:
             (configurations / entry.name).symlink_to(entry)
     try:
         text = with_instances((model / _CPU_CONFIGURATION).read_text("utf-8"), cores)
+        text = with_openvino(text) if openvino else text
     except (text_format.ParseError, ValueError) as error:
         raise TritonFailed(f"{model / _CPU_CONFIGURATION}: {error}") from error
     (target / _CPU_CONFIGURATION).write_text(text, "utf-8")
+
+
+def undecided(repository: Path) -> dict[str, str]:
+    """The models whose graph any library may run on a CPU: configurations by name, as the JSON that a backend gets.
+
+    One whose configuration names an accelerator itself is none of them.
+
+    Raises:
+        TritonFailed: a configuration cannot be read.
+        OSError: likewise.
+    """
+    found = {}
+    for path in sorted(repository.glob(f"*/{_CPU_CONFIGURATION}")):
+        try:
+            config = text_format.Parse(path.read_text("utf-8"), ModelConfig())
+        except (text_format.ParseError, ValueError) as error:
+            raise TritonFailed(f"{path}: {error}") from error
+        if config.backend == _BACKEND and not config.optimization.execution_accelerators.cpu_execution_accelerator:
+            found[path.parents[1].name] = json_format.MessageToJson(config, preserving_proto_field_name=True)
+    return found
+
+
+def with_openvino(text: str) -> str:
+    """The configuration with OpenVINO as its accelerator on a CPU, in bfloat16 where the processor has it.
+
+    Raises:
+        ParseError, ValueError: it is no configuration.
+    """
+    config = text_format.Parse(text, ModelConfig())
+    accelerator = config.optimization.execution_accelerators.cpu_execution_accelerator.add(name="openvino")
+    accelerator.parameters["precision"] = "BF16"
+    return str(text_format.MessageToString(config))
 
 
 def with_instances(text: str, cores: int) -> str:

@@ -26,6 +26,7 @@ from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_proxy.state import StateUnavailable
 from visavis_server.cores import usable_cores
+from visavis_server.cpu_runtime import CpuRuntime, check_installed, models_for_openvino
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
@@ -56,6 +57,7 @@ class ServeOptions:
     #: ``host:port`` (gRPC) or ``http://host:port`` of somebody else's Triton, or None for the embedded one.
     triton: str | None
     device: Device
+    cpu_runtime: CpuRuntime
     ready_file: Path | None
 
 
@@ -76,6 +78,7 @@ def serve(options: ServeOptions) -> None:
             typer.echo(exposure(settings), err=True)
         if options.triton is None:
             TritonInstallation.find()
+            check_installed(options.cpu_runtime, options.device)
             export(options.model_repository)
         elif not (options.model_repository / "models.json").is_file():
             raise CommandFailed(
@@ -122,12 +125,15 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Pla
     port = listener.getsockname()[1]
     ports = TritonPorts.free()
     device = choose_device(options.device) if options.triton is None else options.device
+    # Once: a Triton that is started again runs the models as the first one did.
+    here = options.triton is None and device is Device.CPU
+    openvino = models_for_openvino(options.cpu_runtime, options.model_repository, typer.echo) if here else frozenset()
     log = options.data_dir / TRITON_LOG
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
 
     def make_triton() -> EmbeddedTriton:
-        return EmbeddedTriton(options.model_repository, log=log, device=device, ports=ports)
+        return EmbeddedTriton(options.model_repository, log=log, device=device, ports=ports, openvino=openvino)
 
     triton = options.triton or f"127.0.0.1:{ports.grpc}"
     environment = dict(os.environ) | {

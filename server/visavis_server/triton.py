@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -102,11 +103,13 @@ class EmbeddedTriton:
         ports: TritonPorts | None = None,
         ready_timeout_s: float = 120.0,
         stop_timeout_s: float = 10.0,
+        openvino: Collection[str] = (),
     ) -> None:
-        """``log`` is appended to."""
+        """``log`` is appended to. ``openvino`` names the models that OpenVINO is to run, on a CPU."""
         self._repository = repository.resolve()
         self._log = log
         self._device = choose_device(device)
+        self._openvino = openvino
         self.ports = ports or TritonPorts.free()
         self._ready_timeout_s = ready_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -153,7 +156,7 @@ class EmbeddedTriton:
                 # Not before: it brings grpc and numpy along, which most commands do without.
                 from visavis_server.placing import lay_out
 
-                lay_out(self._repository, models, cores=usable_cores())
+                lay_out(self._repository, models, cores=usable_cores(), openvino=self._openvino)
             else:
                 models.symlink_to(self._repository)
             command = [*self._guard_command(self._working), str(installation.server), *self._flags(models, backends)]

@@ -16,6 +16,7 @@ from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.settings import Settings
 from visavis_server.borrowing import borrowed_triton
 from visavis_server.compare import CompareOptions, compare
+from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import CommandFailed
 from visavis_server.main import app
 from visavis_server.ports import free_loopback_ports
@@ -35,6 +36,7 @@ def options(home: Path, **given: object) -> ServeOptions:
         "data_dir": home / "data",
         "triton": None,
         "device": Device.CPU,
+        "cpu_runtime": CpuRuntime.AUTO,
         "ready_file": None,
     }
     return ServeOptions(**{**usual, **given})  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from visavis_proxy.credentials import Contract, Credentials
+from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
@@ -114,6 +115,7 @@ def test_the_cores_share_what_is_let_in(
         data_dir=Path(),
         triton=None,
         device=Device.CPU,
+        cpu_runtime=CpuRuntime.AUTO,
         ready_file=None,
     )
     assert in_flight(options, cores) == {"VISAVIS_MAX_IN_FLIGHT": str(pictures)}

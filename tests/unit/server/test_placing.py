@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from visavis_export.configurations import PROJECTS
 from visavis_server import cores
 from visavis_server.errors import TritonFailed
-from visavis_server.placing import lay_out, with_instances
+from visavis_server.placing import lay_out, undecided, with_instances
 
 FIXED = 'name: "a"\ninstance_group [ { kind: KIND_CPU, count: 3 } ]  # as the operator wants it\n'
 
@@ -62,6 +63,36 @@ def test_everything_else_is_the_repositorys_own(tmp_path: Path) -> None:
             assert (tmp_path / "models" / model / name).resolve() == (PROJECTS / model / name).resolve()
     detector = (tmp_path / "models/face_detector/configs/cpu.pbtxt").read_text()
     assert sum(group.count for group in groups(detector)) == 4
+
+
+def test_openvino_is_asked_for_as_nvidias_backend_is(tmp_path: Path) -> None:
+    """Of the models that are named, beside all else that their configurations say."""
+    lay_out(PROJECTS, tmp_path / "models", cores=2, openvino={"face_embedder"})
+    files = {name: (tmp_path / f"models/{name}/configs/cpu.pbtxt") for name in ("face_detector", "face_embedder")}
+    read = {name: text_format.Parse(file.read_text(), ModelConfig()) for name, file in files.items()}
+    assert not read["face_detector"].HasField("optimization")
+    (accelerator,) = read["face_embedder"].optimization.execution_accelerators.cpu_execution_accelerator
+    assert (accelerator.name, dict(accelerator.parameters)) == ("openvino", {"precision": "BF16"})
+    read["face_embedder"].ClearField("optimization")
+    assert read["face_embedder"] == text_format.Parse(
+        with_instances((PROJECTS / "face_embedder/configs/cpu.pbtxt").read_text(), 2), ModelConfig()
+    )
+
+
+def test_the_graphs_alone_can_be_run_by_either_library(tmp_path: Path) -> None:
+    """Their configurations, as the JSON that a backend gets; without one that names its accelerator itself."""
+    found = undecided(PROJECTS)
+    assert set(found) == {"face_detector", "face_embedder"}
+    assert json.loads(found["face_detector"])["input"] == [
+        {"name": "image", "data_type": "TYPE_UINT8", "dims": ["640", "640", "3"]}
+    ]
+    lay_out(PROJECTS, tmp_path / "models", cores=2, openvino={"face_embedder"})
+    assert set(undecided(tmp_path / "models")) == {"face_detector"}
+    file = tmp_path / "broken/a/configs/cpu.pbtxt"
+    file.parent.mkdir(parents=True)
+    file.write_text("name: a b {")
+    with pytest.raises(TritonFailed, match=r"a/configs/cpu\.pbtxt: "):
+        undecided(tmp_path / "broken")
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,26 @@
 """Triton's side of the Python ``onnxruntime`` backend: a shell over ``session.py``.
 
-The launcher copies the two files into ``<backend directory>/onnxruntime``. Every model whose ``config.pbtxt`` says
+The launcher copies the files into ``<backend directory>/onnxruntime``. Every model whose ``config.pbtxt`` says
 ``backend: "onnxruntime"`` is then served by this file: one process for each instance.
 """
 
-import importlib.util
+import importlib
 import sys
+import types
 from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
 
 
-def _load_session_module():
-    # By file: the folder is a copy, outside any package, and its name is that of the library it wraps.
-    spec = importlib.util.spec_from_file_location("visavis_onnx_session", Path(__file__).with_name("session.py"))
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up while it is being made.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def _import_session():
+    # The folder is a copy, outside any package, and its name is that of the library it wraps: it needs another one.
+    package = types.ModuleType("visavis_onnx")
+    package.__path__ = [str(Path(__file__).parent)]
+    sys.modules[package.__name__] = package
+    return importlib.import_module(f"{package.__name__}.session")
 
 
-session = _load_session_module()
+session = _import_session()
 
 
 class TritonPythonModel:

@@ -1,30 +1,21 @@
-"""An onnxruntime session made from a Triton model configuration; knows nothing of Triton itself.
+"""A model served from a Triton model configuration, by onnxruntime or OpenVINO; knows nothing of Triton itself.
 
-The names and meanings of ``parameters`` and of ``optimization`` are those of Triton's C++ onnxruntime backend, so
-that one ``config.pbtxt`` serves both. Runs under numpy 1 and 2.
+Runs under numpy 1 and 2. Imports its neighbours by relation: Triton's process has a copy of them, outside any package.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
-Tensors = dict[str, npt.NDArray[Any]]
-Provider = tuple[str, dict[str, str]]
+from .configuration import ExecutionFault, ModelConfig, ModelInvalid, Port, Session, Tensors, check
+from .openvino_session import OpenVinoSession
 
-#: Triton's data types that a session takes, by the names that onnxruntime gives them.
-_WHOLE = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-_DATA_TYPES: Mapping[str, str] = {
-    **{f"TYPE_{name.upper()}": f"tensor({name})" for name in _WHOLE},
-    **{"TYPE_FP16": "tensor(float16)", "TYPE_FP32": "tensor(float)", "TYPE_FP64": "tensor(double)"},
-}
+Provider = tuple[str, dict[str, str]]
 
 #: ``optimization { graph { level } }``; whatever else stands there means everything.
 _GRAPH_LEVELS: Mapping[int, ort.GraphOptimizationLevel] = {
@@ -38,89 +29,6 @@ _CUDA, _TENSORRT, _CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "
 #: A session configuration entry; busy-waiting threads starve the other processes of a machine that shares its cores.
 _SPINNING = "session.intra_op.allow_spinning"
 _ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
-
-
-class ModelInvalid(Exception):
-    """The model cannot be served as configured; the text says why."""
-
-
-class ExecutionFault(Exception):
-    """A batch could not be computed; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """One input or output as ``config.pbtxt`` describes it; ``dims`` is without the batch axis, -1 is any length."""
-
-    name: str
-    onnx_type: str
-    dims: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """What a session needs from a model configuration."""
-
-    max_batch_size: int
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    graph_file: str
-    graph_level: int
-    parameters: Mapping[str, str]
-    #: Accelerators by name with their parameters, of the instance's own kind alone.
-    cpu_accelerators: Mapping[str, Mapping[str, str]]
-    gpu_accelerators: Mapping[str, Mapping[str, str]]
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Read the JSON that Triton hands to ``initialize``.
-
-        Raises:
-            ModelInvalid: it asks for what this backend does not do.
-        """
-        config = json.loads(text)
-        if config.get("sequence_batching"):
-            raise ModelInvalid("sequence_batching is not supported")
-        optimization = config.get("optimization", {})
-        accelerators = optimization.get("execution_accelerators", {})
-        return cls(
-            max_batch_size=int(config.get("max_batch_size", 0)),
-            inputs=tuple(_tensor_spec(entry) for entry in config.get("input", ())),
-            outputs=tuple(_tensor_spec(entry) for entry in config.get("output", ())),
-            graph_file=config.get("default_model_filename") or "model.onnx",
-            graph_level=int(optimization.get("graph", {}).get("level", 0)),
-            parameters={key: value["string_value"] for key, value in config.get("parameters", {}).items()},
-            cpu_accelerators=_accelerators(accelerators.get("cpu_execution_accelerator", ())),
-            gpu_accelerators=_accelerators(accelerators.get("gpu_execution_accelerator", ())),
-        )
-
-    def number(self, name: str, default: int) -> int:
-        """A parameter that is a whole number of at least 0."""
-        text = self.parameters.get(name, str(default))
-        if not text.strip().isdecimal():
-            raise ModelInvalid(f"parameter {name}: {text!r} is not a whole number of at least 0")
-        return int(text)
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """A parameter that is 0 or 1, true or false."""
-        text = self.parameters.get(name, str(default)).strip().lower()
-        if text not in {"0", "1", "true", "false"}:
-            raise ModelInvalid(f"parameter {name}: {text!r} is neither 0 nor 1")
-        return text in {"1", "true"}
-
-
-def _tensor_spec(entry: Mapping[str, Any]) -> TensorSpec:
-    name, data_type = entry["name"], entry["data_type"]
-    if data_type not in _DATA_TYPES:
-        raise ModelInvalid(f"{name}: {data_type} is not supported")
-    for feature in ("reshape", "allow_ragged_batch", "is_shape_tensor"):
-        if entry.get(feature):
-            raise ModelInvalid(f"{name}: {feature} is not supported")
-    return TensorSpec(name, _DATA_TYPES[data_type], tuple(int(length) for length in entry["dims"]))
-
-
-def _accelerators(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    return {entry["name"]: dict(entry.get("parameters", {})) for entry in entries}
 
 
 def session_options(config: ModelConfig) -> ort.SessionOptions:
@@ -157,9 +65,6 @@ def execution_providers(
         ModelInvalid: an accelerator is asked for that is not at hand.
     """
     if kind == "CPU":
-        # Where an accelerator such as OpenVINO would be chosen.
-        if config.cpu_accelerators:
-            raise ModelInvalid(f"CPU accelerators are not supported: {', '.join(config.cpu_accelerators)}")
         return [(_CPU, {})]
     if kind != "GPU":
         raise ModelInvalid(f"instances are of KIND_CPU or KIND_GPU, not KIND_{kind}")
@@ -192,20 +97,17 @@ def _tensorrt_options(parameters: Mapping[str, str]) -> dict[str, str]:
     return options
 
 
-class OnnxModel:
-    """One instance of a model: a graph, checked against its configuration, that runs batches."""
+class OnnxRuntimeSession:
+    """A graph in onnxruntime."""
 
-    def __init__(self, config: ModelConfig, graph: Path, *, kind: str, device_id: int = 0) -> None:
+    def __init__(self, config: ModelConfig, graph: Path, *, kind: str, device_id: int) -> None:
         """Load ``graph``.
 
         Raises:
-            ModelInvalid: the graph is missing, broken or not as configured, or its device is not at hand.
+            ModelInvalid: the graph is broken, or its device is not at hand.
         """
-        self._config = config
         providers = execution_providers(config, kind=kind, device_id=device_id, available=ort.get_available_providers())
         options = session_options(config)
-        if not graph.is_file():
-            raise ModelInvalid(f"there is no graph at {graph}")
         if kind == "GPU" and hasattr(ort, "preload_dlls"):
             # CUDA and cuDNN from PyPI's wheels, where they are installed beside onnxruntime-gpu.
             ort.preload_dlls()
@@ -218,13 +120,45 @@ class OnnxModel:
         wanted = [name for name, _ in providers]
         if self._session.get_providers() != wanted:
             raise ModelInvalid(f"{graph}: runs on {self._session.get_providers()}, asked for were {wanted}")
-        batched = config.max_batch_size > 0
-        _check(config.inputs, self._session.get_inputs(), "input", batched=batched)
-        _check(config.outputs, self._session.get_outputs(), "output", batched=batched)
-        self._output_names = [spec.name for spec in config.outputs]
+        self.inputs = tuple(_port(value) for value in self._session.get_inputs())
+        self.outputs = tuple(_port(value) for value in self._session.get_outputs())
+        self._names = [spec.name for spec in config.outputs]
         self._run_options = ort.RunOptions()
         if _ARENA_SHRINKAGE in config.parameters:
             self._run_options.add_run_config_entry(_ARENA_SHRINKAGE, config.parameters[_ARENA_SHRINKAGE])
+
+    def compute(self, feed: Tensors) -> Tensors:
+        """See ``Session``."""
+        try:
+            found = self._session.run(self._names, feed, self._run_options)
+        except Exception as error:  # onnxruntime's errors have no common root of their own
+            raise ExecutionFault(str(error)) from error
+        return dict(zip(self._names, found, strict=True))
+
+
+def _port(value: Any) -> Port:
+    """onnxruntime's description; a length that is free in the graph has a name or none there."""
+    return Port(value.name, value.type, tuple(length if isinstance(length, int) else -1 for length in value.shape))
+
+
+class OnnxModel:
+    """One instance of a model: a graph, checked against its configuration, that runs batches."""
+
+    def __init__(self, config: ModelConfig, graph: Path, *, kind: str, device_id: int = 0) -> None:
+        """Load ``graph``.
+
+        Raises:
+            ModelInvalid: the graph is missing, broken or not as configured, or what shall run it is not at hand.
+        """
+        self._config = config
+        if not graph.is_file():
+            raise ModelInvalid(f"there is no graph at {graph}")
+        self._session: Session
+        if kind == "CPU" and config.cpu_accelerators:
+            self._session = OpenVinoSession(config, graph)
+        else:
+            self._session = OnnxRuntimeSession(config, graph, kind=kind, device_id=device_id)
+        check(config, self._session)
 
     def run(self, requests: Sequence[Tensors]) -> list[Tensors]:
         """Compute the outputs of every request, in order: all of them in one execution where the model batches.
@@ -233,17 +167,10 @@ class OnnxModel:
             ExecutionFault: one of the requests, or the graph, is at fault; then none has an answer.
         """
         if self._config.max_batch_size == 0 or len(requests) == 1:
-            return [self._execute(request) for request in requests]
+            return [self._session.compute(request) for request in requests]
         first = self._config.inputs[0].name
         rows = [len(request[first]) for request in requests]
-        return split(self._execute(concatenate(requests)), rows)
-
-    def _execute(self, feed: Tensors) -> Tensors:
-        try:
-            found = self._session.run(self._output_names, feed, self._run_options)
-        except Exception as error:  # onnxruntime's errors have no common root of their own
-            raise ExecutionFault(str(error)) from error
-        return dict(zip(self._output_names, found, strict=True))
+        return split(self._session.compute(concatenate(requests)), rows)
 
 
 def concatenate(requests: Sequence[Tensors]) -> Tensors:
@@ -274,26 +201,3 @@ def split(outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
         {name: values[end - count : end] for name, values in outputs.items()}
         for end, count in zip(ends, rows, strict=True)
     ]
-
-
-def _check(configured: Sequence[TensorSpec], graph: Sequence[Any], word: str, *, batched: bool) -> None:
-    """Hold names, types and shapes of a configuration against a graph; an output need not be used."""
-    found = {value.name: value for value in graph}
-    names = {spec.name for spec in configured}
-    if not names or not names <= set(found) or (word == "input" and names != set(found)):
-        raise ModelInvalid(f"the graph's {word}s are {sorted(found)}, the configuration's {sorted(names)}")
-    for spec in configured:
-        value = found[spec.name]
-        if value.type != spec.onnx_type:
-            raise ModelInvalid(f"{word} {spec.name} is {value.type} in the graph, configured as {spec.onnx_type}")
-        dims = (-1, *spec.dims) if batched else spec.dims
-        # A length that is free in the graph has a name or none there.
-        lengths = [length if isinstance(length, int) else -1 for length in value.shape]
-        if not lengths:  # of unknown rank, or a scalar, which Triton has no word for
-            continue
-        if len(lengths) != len(dims) or any(a != b for a, b in zip(lengths, dims, strict=True) if -1 not in (a, b)):
-            raise ModelInvalid(f"{word} {spec.name} has shape {value.shape} in the graph, configured as {list(dims)}")
-        if batched and lengths[0] != -1:
-            raise ModelInvalid(
-                f"{word} {spec.name} has a batch axis of {lengths[0]}: free it, or set max_batch_size: 0"
-            )
