@@ -13,8 +13,9 @@ from pathlib import Path
 from visavis_export.errors import RepositoryUnwritable
 from visavis_export.repository import Repository
 
-#: The project's own repository, where this runs from the source.
-PROJECTS = Path(__file__).resolve().parents[2] / "model_repository"
+#: The project's hand-written files: beside this package in a wheel, in their own folder of the source.
+_PLACES = (Path(__file__).with_name("model_repository"), Path(__file__).resolve().parents[2] / "model_repository")
+PROJECTS = next(filter(Path.is_dir, _PLACES), _PLACES[-1])
 _ENTRY = "face_analysis/config.pbtxt"
 _LENGTH = re.compile(rb'(name:\s*"embedding"[^}]*?\bdims:\s*\[\s*)(-?\d+)(\s*\])')
 _SWITCH = re.compile(rb'(key:\s*"second_look"\s*,?\s*value:?\s*\{\s*string_value:\s*")(\w*)(")')

@@ -39,7 +39,15 @@ DEFAULT, OWN_FILES = "opencv", "insightface"
 MOST_FACES = 300
 WAITING = "Another export is at work; waiting for it."
 
-RepositoryOption = Annotated[Path, typer.Option("--model-repository", help="Where the graphs go.")]
+RepositoryOption = Annotated[
+    Path,
+    typer.Option(
+        "--model-repository",
+        envvar="VISAVIS_MODEL_REPOSITORY",
+        help="Where the graphs go.",
+        show_default="./model_repository, else the data directory's",
+    ),
+]
 #: Tells that nothing is to do.
 SayDone = Callable[[str], None]
 PackOption = Annotated[str, typer.Option("--pack", help="Which detector and embedder.")]

@@ -41,7 +41,7 @@ def borrowed_triton(
         yield running.triton.address
     else:
         make_data_dir(data_dir)
-        export(repository)
+        export(repository, data_dir)
         check(repository)
         log = data_dir / "triton-command.log"
         log.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from visavis_server import tokens
 from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import CommandFailed
+from visavis_server.own_repository import default_repository, own_repository
+from visavis_server.state import make_data_dir
 from visavis_server.triton import Device
 
 app = typer.Typer(
@@ -30,8 +33,13 @@ _ADDRESS = "[http://]HOST:PORT"
 _LAST_WORDS_S = 10
 _DATA_DIR = platformdirs.user_data_path("visavis")
 
+_REPOSITORY = "VISAVIS_MODEL_REPOSITORY"
 ModelRepository = Annotated[
-    Path, typer.Option(envvar="VISAVIS_MODEL_REPOSITORY", help="What Triton reads; graphs are made if needed.")
+    Path | None,
+    typer.Option(
+        envvar=_REPOSITORY,
+        help="What Triton reads; graphs are made if needed.  [default: ./model_repository, else the data directory's]",
+    ),
 ]
 DataDir = Annotated[Path, typer.Option(envvar="VISAVIS_DATA_DIR", help="Keys, state and logs.")]
 DeviceOption = Annotated[Device, typer.Option(help="What the models run on.")]
@@ -41,7 +49,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from visavis_server.version import version
 
-        typer.echo(version(Path(os.environ.get("VISAVIS_MODEL_REPOSITORY", "model_repository"))))
+        typer.echo(version(Path(_with_repository(os.environ)[_REPOSITORY])))
         raise typer.Exit
 
 
@@ -73,7 +81,7 @@ def serve(
         Path | None,
         typer.Option(envvar="VISAVIS_CREDENTIALS", help="TOML file of keys.  [default: made in the data directory]"),
     ] = None,
-    model_repository: ModelRepository = Path("model_repository"),
+    model_repository: ModelRepository = None,
     triton: Annotated[
         str | None,
         typer.Option(metavar=_ADDRESS, envvar="VISAVIS_TRITON", help="A Triton that runs already: gRPC, or HTTP."),
@@ -98,7 +106,7 @@ def serve(
             port=port,
             workers=workers or default_workers(usable_cores()),
             credentials=credentials,
-            model_repository=model_repository,
+            model_repository=model_repository or default_repository(data_dir),
             data_dir=data_dir,
             triton=triton,
             device=device,
@@ -122,7 +130,7 @@ def compare(
             help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]",
         ),
     ] = None,
-    model_repository: ModelRepository = Path("model_repository"),
+    model_repository: ModelRepository = None,
     device: DeviceOption = Device.AUTO,
     data_dir: DataDir = _DATA_DIR,
 ) -> None:
@@ -135,7 +143,7 @@ def compare(
             probe=probe,
             reference=reference,
             triton=triton,
-            model_repository=model_repository,
+            model_repository=model_repository or default_repository(data_dir),
             data_dir=data_dir,
             device=device,
             as_json=as_json,
@@ -151,29 +159,32 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def export(context: typer.Context) -> None:
     """Make the models' graphs; `visavis export --help` has its options."""
-    _become("visavis_export", context.args)
+    environment = _with_repository(os.environ)
+    if Path(environment[_REPOSITORY]) == own_repository(_data_dir(environment)) and "--help" not in context.args:
+        make_data_dir(_data_dir(environment))
+    _become("visavis_export", context.args, environment)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def packs(context: typer.Context) -> None:
     """List the packs of models: licence, dimensions, accuracy, and which one is in place."""
-    _become("visavis_export", ["packs", *context.args])
+    _become("visavis_export", ["packs", *context.args], _with_repository(os.environ))
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def pairs(context: typer.Context) -> None:
     """Draw a list of pairs in folds from a directory of photographs, for `visavis evaluate --pairs`."""
-    _become("visavis_accuracy", ["pairs", *context.args])
+    _become("visavis_accuracy", ["pairs", *context.args], os.environ)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def bench(context: typer.Context) -> None:
-    """Measure this machine, from the project's folder; `visavis bench --help` has its commands."""
+    """Measure this machine, from a checkout's folder; `visavis bench --help` has its commands."""
     place = Path("perf").resolve()
     if not (place / "visavis_perf").is_dir():
-        raise CommandFailed("the bench belongs to the source: run this in the project's folder")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
-    _become("visavis_perf", context.args)
+        raise CommandFailed("the bench runs from a checkout of the project alone: type this in its folder")
+    path = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
+    _become("visavis_perf", context.args, {**os.environ, "PYTHONPATH": path})
 
 
 def measure(
@@ -182,19 +193,20 @@ def measure(
         str | None,
         typer.Option(metavar=_ADDRESS, help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]"),
     ] = None,
-    model_repository: ModelRepository = Path("model_repository"),
+    model_repository: ModelRepository = None,
     data_dir: DataDir = _DATA_DIR,
 ) -> None:
     """Run a command of visavis_accuracy in front of a Triton that may be started for it alone."""
     from visavis_server.borrowing import borrowed_triton
 
-    arguments = [str(context.info_name), *context.args, "--model-repository", str(model_repository)]
+    repository = model_repository or default_repository(data_dir)
+    arguments = [str(context.info_name), *context.args, "--model-repository", str(repository)]
     program = [sys.executable, "-m", "visavis_accuracy"]
     # A Triton takes its time to start: what is wrong with the line comes first.
     status = subprocess.run([*program, "--check", *arguments], check=False).returncode
     if status or "--help" in context.args:
         raise typer.Exit(status)
-    with borrowed_triton(triton, repository=model_repository, data_dir=data_dir, device=Device.AUTO) as address:
+    with borrowed_triton(triton, repository=repository, data_dir=data_dir, device=Device.AUTO) as address:
         status = _finish([*program, *arguments, "--triton", address])
     raise typer.Exit(status)
 
@@ -223,10 +235,20 @@ for _name, _help in {
     app.command(_name, help=_help, context_settings=_PASS_ON, add_help_option=False)(measure)
 
 
-def _become(module: str, arguments: list[str]) -> None:
+def _with_repository(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment, the model repository named in it: programs of ours that know no data directory read it there."""
+    return {_REPOSITORY: str(default_repository(_data_dir(environment))), **environment}
+
+
+def _data_dir(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("VISAVIS_DATA_DIR", _DATA_DIR))
+
+
+def _become(module: str, arguments: list[str], environment: Mapping[str, str]) -> None:
     """Hand this process over to another of our programs."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 (no shell is wanted)
+    program = [sys.executable, "-m", module, *arguments]
+    os.execve(sys.executable, program, dict(environment))  # noqa: S606 (no shell is wanted)
 
 
 def main() -> None:

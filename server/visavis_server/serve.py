@@ -31,6 +31,7 @@ from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file
+from visavis_server.own_repository import own_repository
 from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
 from visavis_server.supervisor import Plan, Supervisor
@@ -79,7 +80,7 @@ def serve(options: ServeOptions) -> None:
         if options.triton is None:
             TritonInstallation.find()
             check_installed(options.cpu_runtime, options.device)
-            export(options.model_repository)
+            export(options.model_repository, options.data_dir)
         elif not (options.model_repository / "models.json").is_file():
             raise CommandFailed(
                 f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
@@ -258,16 +259,18 @@ def _metrics_folder(data_dir: Path) -> Path:
     return folder
 
 
-def export(model_repository: Path) -> None:
-    """Make the graphs that are missing or stale; shows the export's own progress.
+def export(model_repository: Path, data_dir: Path) -> None:
+    """Make the graphs that are missing or stale, and fill the data directory's own repository; shows the progress.
 
     Raises:
         ExportFailed: there is no repository to fill, or the export failed, in its own words above.
     """
-    if not (model_repository / "face_analysis" / "config.pbtxt").is_file():
+    # Another folder without configurations is a slip of the pen, and not to be filled.
+    is_whole = (model_repository / "face_analysis" / "config.pbtxt").is_file()
+    if not is_whole and model_repository != own_repository(data_dir):
         raise ExportFailed(
-            f"{model_repository} is not the model repository: run this in the project's folder, "
-            "or name it with --model-repository"
+            f"{model_repository} is not the model repository: name one with --model-repository, "
+            "or make one there with `visavis export`"
         )
     command = [sys.executable, "-m", "visavis_export", "--quiet", "--model-repository", str(model_repository)]
     status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode
