@@ -13,17 +13,20 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from visavis_server import tuning
 from visavis_server.errors import TritonMissing
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _STUB = "triton_python_backend_stub"
 #: What is copied for the ``onnxruntime`` backend: not the package's ``__init__.py``, which would make the folder a
 #: second package named onnxruntime.
-_ONNXRUNTIME_FILES = ("model.py", "session.py", "configuration.py", "openvino_session.py")
-
-#: Weights and letterboxes lie in huge pages, which spares address translation; and freed memory is kept for the next
-#: picture. Otherwise each letterbox is mapped anew, and zeroing its 300 pages takes longer than filling them.
-_MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456"
+_ONNXRUNTIME_FILES = tuple(
+    f"{name}.py"
+    for name in (
+        *("model", "session", "configuration", "openvino_session"),
+        *("opening", "providers", "placement", "binding", "pinning", "endurance"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,9 @@ class TritonInstallation:
             # The Python within a stub heeds no PYTHON* variable: it takes library and packages of the first python3
             # that it finds here.
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-            # Many stubs share the cores: numpy in each of them is to use one.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", _MALLOC),
+            **tuning.ENVIRONMENT,
+            # Whoever set it knows this machine.
+            **{key: value for key, value in os.environ.items() if key == "GLIBC_TUNABLES"},
         }
 
 

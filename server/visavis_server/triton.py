@@ -17,14 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from visavis_server import guard
+from visavis_server import guard, tuning
 from visavis_server.cores import usable_cores
 from visavis_server.errors import TritonFailed, TritonMissing
 from visavis_server.installation import TritonInstallation
 from visavis_server.ports import free_loopback_ports
 
-#: Shared memory of one model instance: room for a decoded picture of 12 megapixels, and steps of growth beyond it.
-_SHARED_MEMORY_BYTES = 16 << 20
 #: Less than this and the models' regions do not fit, with room to grow for large pictures.
 _SHARED_MEMORY_NEEDED = 256 << 20
 _HEALTH_TIMEOUT_S = 5.0
@@ -196,22 +194,16 @@ class EmbeddedTriton:
             "http-thread-count": min(8, max(2, usable_cores() // 2)),
             "metrics-address": "127.0.0.1",
             "metrics-port": self.ports.metrics,
-            "model-control-mode": "none",
             "model-load-thread-count": usable_cores(),
-            "exit-on-error": "true",
-            "strict-readiness": "true",
             "exit-timeout-secs": max(1, int(self._stop_timeout_s) - 1),
             "backend-config=python,shm-region-prefix-name": self._name,
-            "backend-config=python,shm-default-byte-size": _SHARED_MEMORY_BYTES,
-            "backend-config=python,shm-growth-byte-size": _SHARED_MEMORY_BYTES,
-            # Threads of each instance for calls to other models: the aligner makes one at a time. 32 otherwise.
-            "backend-config=python,thread-pool-size": 1,
+            **tuning.FLAGS,
         }
         if self._device is Device.CPU:
-            flags |= {"model-config-name": "cpu", "allow-gpu-metrics": "false", "pinned-memory-pool-byte-size": 0}
-            # Makes Triton heed the priorities of instances.
-            flags |= {"rate-limit": "execution_count"}
-        return ["--disable-auto-complete-config", *(f"--{name}={value}" for name, value in flags.items())]
+            # The last makes Triton heed the priorities of instances.
+            flags |= {**tuning.CPU_FLAGS, "rate-limit": "execution_count"}
+        switches = (f"--{name}" for name in tuning.SWITCHES)
+        return [*switches, *(f"--{name}={value}" for name, value in flags.items())]
 
     def ended(self) -> bool:
         """Whether the server is gone, with everything it had started."""
