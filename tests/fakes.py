@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from visavis_client.faces import Template
 from visavis_client.fakes import FAKE_MODEL, FakeEngine
 from visavis_client.operating_points import OperatingPoint, OperatingPoints
+from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.credentials import Credentials, Key
 from visavis_proxy.fetch import FetchError, FetchFailed
 from visavis_proxy.gate import Gate
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 
-#: The thresholds of the default pack as `data.md` gives them, for a fake model.
+#: Made up, of the default pack's size, for a fake model.
 FAKE_POINTS = OperatingPoints(
     tuple(
         OperatingPoint(rate, threshold)
@@ -132,5 +133,6 @@ def make_services(
         fetcher=FakeFetcher(pictures),
         face_tokens=FakeFaceTokens(),
         gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
+        build=BuildInfo("0.0", "fake", FAKE_MODEL, "fp32"),
         clock=clock,
     )

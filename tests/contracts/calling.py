@@ -35,6 +35,11 @@ def jdcloud_call() -> Call:
     return {"url": jdcloud.PATH, "content": body, "headers": jdcloud.Signer().headers(body)}
 
 
+def unsigned_aws_call(body: bytes) -> Call:
+    """As this machine may call without a signature: by a name of its own."""
+    return {"url": aws.PATH, "content": body, "headers": {"Host": aws.HOST}}
+
+
 def signed_aws_call() -> Call:
     headers = aws.signed(aws.GOOD, url=f"http://{aliyun.HOST}{aws.PATH}")
     return {"url": aws.PATH, "content": aws.GOOD, "headers": headers}
@@ -58,14 +63,14 @@ CONTRACTS: Mapping[str, Contract] = {
     "aliyun": Contract(
         aliyun_call, 2, (400, "Throttling.Api"), no_memory=(400, "Throttling"), rate=(400, "Throttling.User")
     ),
-    "aws": Contract(lambda: {"url": aws.PATH, "content": aws.GOOD}, 1, (429, "Too Many Requests")),
+    "aws": Contract(lambda: unsigned_aws_call(aws.GOOD), 1, (429, "Too Many Requests")),
 }
 every_contract = pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 REMOTE: Mapping[str, tuple[Call, tuple[int, str]]] = {
     "facepp": (facepp_call(image_url1=URL, image_base64_2=facepp.text(facepp.BERTA)), CONTRACTS["facepp"].busy),
     "detect": (facepp_call(image_url=URL) | {"url": facepp.DETECT}, CONTRACTS["facepp"].busy),
     "aliyun": (aliyun_call(target=URL), CONTRACTS["aliyun"].busy),
-    "aws": ({"url": aws.PATH, "content": aws.as_json({"url": URL})}, CONTRACTS["aws"].busy),
+    "aws": (unsigned_aws_call(aws.as_json({"url": URL})), CONTRACTS["aws"].busy),
 }
 
 

@@ -62,7 +62,7 @@ DOORS = {"facepp": "/facepp/v3/compare", "jdai": "/jdai/faceCompareV1", "": "/",
 
 def ask(method: str, path: str, **given: Any) -> httpx.Response:
     async def send() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://testserver") as caller:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://127.0.0.1") as caller:
             return await caller.request(method, path, **given)
 
     return asyncio.run(send())

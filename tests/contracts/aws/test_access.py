@@ -9,27 +9,26 @@ from contracts.aws import bench
 from contracts.aws.bench import GOOD, PATH, post
 from fakes import TEST_KEY
 
-from visavis_proxy.contracts.aws.access import authorization_mode
 from visavis_proxy.contracts.aws.settings import AwsSettings
 from visavis_proxy.credentials import Contract, Key
 from visavis_proxy.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("host", "setting", "mode"),
+    ("host", "setting", "status"),
     [
-        ("127.0.0.1", None, "NONE"),
-        ("::1", None, "NONE"),
-        ("0.0.0.0", None, "AWS_IAM"),
-        ("192.0.2.7", None, "AWS_IAM"),
-        ("0.0.0.0", "NONE", "NONE"),
-        ("127.0.0.1", "AWS_IAM", "AWS_IAM"),
+        ("127.0.0.1", None, 200),
+        ("::1", None, 200),
+        ("0.0.0.0", None, 403),
+        ("192.0.2.7", None, 403),
+        ("0.0.0.0", "NONE", 200),
+        ("127.0.0.1", "AWS_IAM", 403),
     ],
 )
-def test_authorization_follows_the_setting_then_the_address(host: str, setting: str | None, mode: str) -> None:
+def test_authorization_follows_the_setting_then_the_address(host: str, setting: str | None, status: int) -> None:
     """Open by default only where this machine alone can call."""
     aws = AwsSettings(authorization=setting)  # type: ignore[arg-type]
-    assert authorization_mode(Settings(host=host, aws=aws)) == mode
+    assert post(settings=Settings(host=host, aws=aws)).status_code == status
 
 
 def test_unset_authorization_guards_the_door_of_a_public_address() -> None:

@@ -1,11 +1,14 @@
-"""The committed list of documented things is what the documents say."""
+"""The committed list of documented things is what the documents say, and our own page says what is shipped."""
 
 from __future__ import annotations
 
+import json
 import re
+from decimal import ROUND_CEILING, Decimal
 
 import pytest
 from contracts.aws.document import ERRORS, FIELDS, SHARED
+from running import ROOT
 
 needs_documents = pytest.mark.skipif(not SHARED.is_dir(), reason="the documents are not beside this checkout")
 
@@ -44,3 +47,16 @@ def test_no_error_of_the_wire_notes_is_missing() -> None:
     function = re.findall(r"\| (`{1,2}) ?(.+?) ?\1(?= |\n)", table) + re.findall(r"/ (`{1,2}) (.+?) \1", table)
     texts = {*gateway, *(text for _, text in function), *re.findall(r"415 `([^`]+)`", prose)}
     assert texts - {"url"} == {words.strip() if words != "Signature expired: " else words for words in ERRORS.values()}
+
+
+def test_our_page_prints_the_shipped_thresholds() -> None:
+    """Each number under "Which threshold" is the default pack's at that rate, rounded up: no more strangers pass."""
+    page = (ROOT / "docs" / "contracts" / "aws.md").read_text("utf-8")
+    head, _, row = page.partition("### Which threshold")[2].partition("\n\n| ")[2].splitlines()[:3]
+    strangers = [int(cell.replace(" ", "")) for cell in head.split("|")[1:-1]]
+    printed = [Decimal(cell.strip()) for cell in row.split("|")[2:-1]]
+    table = ROOT / "export" / "visavis_export" / "packs" / "opencv.operating_points.json"
+    points = json.loads(table.read_text("utf-8"), parse_float=Decimal)["operating_points"]
+    shipped = {round(1 / point["false_match_rate"]): point["threshold"] for point in points}
+    assert strangers == [100, 1_000, 10_000, 100_000]
+    assert printed == [shipped[one].quantize(Decimal("0.001"), ROUND_CEILING) for one in strangers]

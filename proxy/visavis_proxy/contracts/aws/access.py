@@ -7,15 +7,18 @@ from starlette.requests import Request
 from visavis_proxy.contracts.aws.errors import UNKNOWN_KEY, Refused
 from visavis_proxy.contracts.aws.settings import Authorization
 from visavis_proxy.contracts.aws.signature import SentRequest, check_claims, check_signature, read_authorization
+from visavis_proxy.contracts.aws.this_machine import is_from_this_machine
 from visavis_proxy.credentials import Contract, Key
 from visavis_proxy.key_rate import spend
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 
 
-def authorization_mode(settings: Settings) -> Authorization:
-    """As set; unset, open to this machine alone: NONE on loopback, AWS_IAM on every other address."""
-    return settings.aws.authorization or ("NONE" if settings.on_loopback else "AWS_IAM")
+def authorization_mode(settings: Settings, request: Request) -> Authorization:
+    """As set; unset, open to this machine alone: NONE for its own requests on loopback, AWS_IAM for every other."""
+    if settings.aws.authorization is not None:
+        return settings.aws.authorization
+    return "NONE" if settings.on_loopback and is_from_this_machine(request) else "AWS_IAM"
 
 
 async def admit(request: Request, body: bytes, services: Services) -> None:
@@ -27,7 +30,7 @@ async def admit(request: Request, body: bytes, services: Services) -> None:
         StateUnavailable: nobody can say how many.
     """
     sent = as_sent(request, body)
-    if authorization_mode(services.settings) == "NONE" and not sent.is_signed:
+    if authorization_mode(services.settings, request) == "NONE" and not sent.is_signed:
         return
     key = _signer(sent, services)
     await spend(key, services.state)

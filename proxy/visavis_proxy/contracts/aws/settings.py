@@ -34,7 +34,7 @@ class AwsSettings(BaseModel):
 
     #: The first path segment of a call; a call without a stage is answered too.
     stages: Annotated[tuple[Stage, ...], NoDecode, BeforeValidator(split_list)] = ("prod",)
-    #: None: NONE, as documented, while the service is bound to loopback; AWS_IAM elsewhere.
+    #: None: NONE, as documented, for requests of this machine to a service bound to loopback; AWS_IAM for all others.
     authorization: Authorization | None = None
     #: How far a signature's date may lie from our clock, either way.
     clock_skew_s: float = Field(300, ge=0)

@@ -1,0 +1,42 @@
+"""Whether a request plainly comes from this machine, and nobody handed it on.
+
+A loopback address keeps strangers out only while nothing in front of it lets them in: a TLS terminator of the same
+machine, or a web page in a browser of this machine, whose name may resolve to loopback (DNS rebinding) and whose script
+may call loopback by its own name. Their requests' heads tell. A relay that is set up to hide itself cannot be told.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+
+from starlette.requests import Request
+
+#: A relay adds one of these, or one that begins with the prefix below.
+_RELAYED: Final = frozenset({"forwarded", "via", "x-real-ip"})
+_RELAYED_PREFIX: Final = "x-forwarded-"
+#: An IPv6 address or another name, then perhaps a port.
+_AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+))(?::\d*)?")
+
+
+def is_from_this_machine(request: Request) -> bool:
+    """False wherever there is a doubt."""
+    # What nginx before 1.29.7 speaks to the servers behind it, and no client of today.
+    if request.scope.get("http_version") == "1.0":
+        return False
+    if any(name in _RELAYED or name.startswith(_RELAYED_PREFIX) for name in request.headers):
+        return False
+    hosts = request.headers.getlist("host")
+    pages = [origin.rpartition("://")[2] for origin in request.headers.getlist("origin")]
+    return bool(hosts) and all(map(_is_loopback, [*hosts, *pages]))
+
+
+def _is_loopback(authority: str) -> bool:
+    """Whether it names this machine: localhost, 127.0.0.0/8 or ::1, with any port or none."""
+    found = _AUTHORITY.fullmatch(authority)
+    name = (found[1] or found[2]).lower() if found else ""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
