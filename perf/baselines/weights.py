@@ -20,6 +20,8 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pack = load_pack("opencv")
     for name, recipe in (("detector", pack.detector), ("recognizer", pack.embedder)):
+        if not isinstance(recipe.weights, str):
+            raise ExportError("The default pack's weights are named in models.lock.toml.")
         found = from_wheel(load_entry(recipe.weights), folder)
         draft = folder / f"{name}.part"
         draft.write_bytes(read_network(found.data).serialised())

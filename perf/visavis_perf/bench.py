@@ -15,7 +15,7 @@ from visavis_perf.limit import LimitFailed, limits
 from visavis_perf.overload import overload_step
 from visavis_perf.peer import beside_peer_step, peer_step, small_peer_step
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
-from visavis_perf.pictures import pictures
+from visavis_perf.pictures import described, pictures
 from visavis_perf.places import REPOSITORY, SCENARIOS
 from visavis_perf.plan import TARGET_SETS, Plan
 from visavis_perf.results import now
@@ -106,9 +106,11 @@ def measure(
         "machine": machine.describe(),
         "versions": machine.versions(),
         "quick": plan.quick,
-        "whole": not wanted and not plan.quick,
+        # Targets are stated for the pictures that everybody has.
+        "whole": not wanted and not plan.quick and source is None,
     }
     sets = {name: pictures(name, source) for name in choice.sets}
+    record["pictures"] = described(sets, source)
     planned = choice.expected(plan)
     pace = Pace(planned, max(BUDGET_S, 1.15 * sum(step.seconds for step in planned)))
     _tell_plan(pace, say)
@@ -124,6 +126,8 @@ def measure(
         except (LimitFailed, PeerWeightsMissing, ServiceFailed, OSError) as error:
             # What was measured until then is worth keeping; the caller writes it down and fails.
             record |= {"fault": str(error), "whole": False}
+        except KeyboardInterrupt:
+            record |= {"fault": "stopped before its end", "stopped": True, "whole": False}
     record |= {"limits": found.as_dict(), "expected_s": round(pace.total_s), "elapsed_s": round(pace.elapsed_s)}
     record["targets"] = [target.as_dict() for target in targets(record)]
     return record

@@ -19,7 +19,7 @@ EXTRA_RUNS = 3
 #: A figure with fewer agreeing runs than this part of those planned is no evidence.
 _ENOUGH = 2 / 3
 #: From so many runs on, the middle half tells how far they lie apart: the extremes grow with their number.
-_MANY = 8
+_MANY = 5
 
 Result = TypeVar("Result")
 
@@ -59,19 +59,27 @@ class Bracketed(Generic[Result]):
 
     @property
     def steady(self) -> bool:
-        """Whether enough runs had agreeing neighbours for a verdict."""
-        return sum(run.steady for run in self.runs) >= math.ceil(_ENOUGH * self.wanted)
+        """Whether there can be a verdict: enough runs had agreeing neighbours, and these runs agree as well."""
+        return self._agreeing >= math.ceil(_ENOUGH * self.wanted) and self._close
 
     @property
     def settled(self) -> bool:
         """Whether no further run is wanted: a disturbance shorter than a run shows in no neighbour."""
-        agreeing = sum(run.steady for run in self.runs) >= self.wanted
-        return agreeing and self.spread <= AGREE_WITHIN * self.share
+        return self._agreeing >= self.wanted and self._close
 
     @property
     def counted(self) -> list[Repeat[Result]]:
         """Runs with agreeing neighbours; all of them where those are too few."""
-        return [run for run in self.runs if run.steady] if self.steady else list(self.runs)
+        enough = self._agreeing >= math.ceil(_ENOUGH * self.wanted)
+        return [run for run in self.runs if run.steady] if enough else list(self.runs)
+
+    @property
+    def _agreeing(self) -> int:
+        return sum(run.steady for run in self.runs)
+
+    @property
+    def _close(self) -> bool:
+        return self.spread <= AGREE_WITHIN * self.share
 
     @property
     def share(self) -> float:

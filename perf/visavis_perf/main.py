@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,22 +22,29 @@ from visavis_perf.pictures import PicturesMissing
 from visavis_perf.places import PERF, RESULTS
 from visavis_perf.plan import Plan
 from visavis_perf.ratios import Change, compare, ratios
-from visavis_perf.results import NoResults
+from visavis_perf.results import NoResults, PlaceUnusable
 from visavis_perf.scenario_files import ScenarioInvalid
 from visavis_perf.service import ServiceFailed
 
 _FAILURES = (
     *(LimitFailed, NoResults, PeerWeightsMissing, PerfAnalyzerFailed),
-    *(PicturesMissing, ScenarioInvalid, ServiceFailed),
+    *(PicturesMissing, PlaceUnusable, ScenarioInvalid, ServiceFailed),
 )
 #: Steps of a check: those whose ratios are compared and whose load does not take minutes by itself.
 _CHECKED = ("idle", "ensemble", "ensemble-1mp", "facepp", "jdcloud", "aliyun", "peer")
+#: Of `check`, beside 0 and 1: the machine moved too much for a verdict.
+_UNDECIDED = 3
 console = Console()
 app = typer.Typer(
     help="Measure the service against the limit of this machine. `run` is the bench itself.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+class Undecided(Exception):
+    """Nothing got worse for sure, but too little could be judged."""
+
 
 Pictures = Annotated[
     Path | None,
@@ -69,14 +77,14 @@ def bench(
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}. Known: {', '.join(known)}")
     _need_perf_analyzer(wanted)
+    results.check_writable(RESULTS, PERF)
     plan = Plan.short() if quick else Plan.full()
     record = bench_module.measure(plan, wanted, _say, source=pictures, extended=extended)
     path = results.write(record)
     report(path)
     _print_targets(record["targets"])
     _say(f"written: {path}")
-    if "fault" in record:
-        raise ServiceFailed(record["fault"])
+    _end_with(record)
 
 
 @app.command()
@@ -111,9 +119,10 @@ def check(
         name, before = results.committed(told["machine"] if told else machine.describe())
     if told is None:
         _need_perf_analyzer(_CHECKED)
+        results.check_writable(RESULTS)
         told = bench_module.measure(Plan.short(), _CHECKED, _say)
-        if "fault" in told:
-            raise ServiceFailed(told["fault"])
+        _say(f"written: {results.write(told)}")
+        _end_with(told)
     changes = compare(ratios(before), ratios(told))
     if not changes:
         raise NoResults(f"{name} and the new results have no ratio in common")
@@ -121,6 +130,17 @@ def check(
     _print_changes(changes)
     if any(change.worse for change in changes):
         raise typer.Exit(1)
+    judged = sum(change.worse is not None for change in changes)
+    if 2 * judged < len(changes):
+        raise Undecided(f"only {judged} of {len(changes)} ratios were steady in both results: measure again")
+
+
+def _end_with(record: Mapping[str, Any]) -> None:
+    """A bench that did not come to its end is told so, and fails, with what it had measured written."""
+    if record.get("stopped"):
+        raise KeyboardInterrupt
+    if "fault" in record:
+        raise ServiceFailed(record["fault"])
 
 
 def _need_perf_analyzer(wanted: Collection[str]) -> None:
@@ -140,12 +160,13 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 
 @app.command()
-def soak(minutes: Annotated[float, typer.Option(help="How long.", min=0.2)] = 20.0) -> None:
+def soak(minutes: Annotated[float, typer.Option(help="How long.", min=1.0)] = 20.0) -> None:
     """Half the limit for a long time; fails unless the memory of every process stays flat and no answer is wrong."""
     from visavis_perf.soak import soak as run
 
     told = run(minutes, _say)
     console.print_json(json.dumps(told))
+    _say(f"written: {results.write_soak(told)}")
     if told["wrong"] or not told["processes"] or not all(row["flat"] for row in told["processes"]):
         raise typer.Exit(1)
 
@@ -169,6 +190,8 @@ def _print_targets(rows: list[dict[str, object]]) -> None:
 
 def main() -> None:
     """``visavis bench [scenario…]`` is ``run``; ``check``, ``soak``, ``report`` and ``steps`` go by their names."""
+    # As after Ctrl-C: what was started is stopped, and what was measured is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     subcommands = {"run", "check", "soak", "report", "steps"}
     given = sys.argv[1:]
     if "--help" not in given and not subcommands.intersection(given[:1]):
@@ -178,3 +201,9 @@ def main() -> None:
     except _FAILURES as error:
         typer.echo(f"visavis bench: {error}", err=True)
         raise SystemExit(1) from error
+    except Undecided as error:
+        typer.echo(f"visavis bench: {error}", err=True)
+        raise SystemExit(_UNDECIDED) from error
+    except KeyboardInterrupt:
+        typer.echo("visavis bench: stopped", err=True)
+        raise SystemExit(128 + signal.SIGINT) from None

@@ -24,7 +24,10 @@ _ORDINARY_MS = 1000.0
 class Overload:
     """One overload and the light load after it."""
 
+    #: After the onset, for goodput and latency.
     summary: Summary
+    #: From the first request on, for refusals and faults: the onset is where they would go wrong.
+    whole: Summary
     recovery_s: float
 
 
@@ -59,8 +62,8 @@ def overload_step(bench: Run, service: Service, best: Mapping[str, Any]) -> dict
         "summary": found.counted[-1].result.summary.as_dict(),
         "goodput_of_peak": round(found.share / peak, 4),
         "peak_steady": best["steady"],
-        "busy_p99_ms": found.median_of(lambda one: one.result.summary.busy_p99_ms),
-        "wrong": sum(one.result.summary.wrong for one in found.runs),
+        "busy_p99_ms": found.median_of(lambda one: one.result.whole.busy_p99_ms),
+        "wrong": sum(one.result.whole.wrong for one in found.runs),
         "recovery_s": max(one.result.recovery_s for one in found.runs),
         **account(before, after, pictures),
     }
@@ -73,4 +76,5 @@ def _overload(heavy: Load, light: Load, ordinary_ms: float) -> Overload:
     after = run(light)
     settle = min(_LONGEST_SETTLE_S, SETTLE_SHARE * heavy.seconds)
     summary = summarise(samples, rate=heavy.rate, seconds=heavy.seconds, settle_s=settle)
-    return Overload(summary, round(waited + recovery_s(after, ordinary_ms=2 * ordinary_ms), 2))
+    whole = summarise(samples, rate=heavy.rate, seconds=heavy.seconds)
+    return Overload(summary, whole, round(waited + recovery_s(after, ordinary_ms=2 * ordinary_ms), 2))

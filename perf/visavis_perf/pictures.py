@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import onnxruntime as ort
+import simplejpeg
 
-from visavis_perf.places import CACHE, SHARED
+from visavis_perf.places import CACHE, REPOSITORY, SHARED
 
 #: uint8 (height, width, 3), blue first.
 Pixels = npt.NDArray[Any]
 JPEG_QUALITY = 90
+#: Goes into the name of a cached set: another number for another way of making them.
+_MAKING = 2
+#: Crops of scenes that are looked at for one without a face.
+_CROPS = 40
 
 
 class PicturesMissing(Exception):
@@ -70,11 +77,29 @@ def pictures(name: str, source: Path | None = None, *, count: int | None = None)
     kind = PICTURE_SETS[name]
     faces = source or SHARED / "data" / "lfw"
     origin = hashlib.sha256(str(faces.resolve()).encode()).hexdigest()[:8] if faces.is_dir() else "portraits"
-    folder = CACHE / "pictures" / f"{name}-{origin}"
+    folder = CACHE / "pictures" / f"{name}-{origin}-{_MAKING}"
     if not (folder / "complete").exists():
         _make(kind, faces, folder)
     made = sorted(folder.glob("*.jpg"))[: count or kind.count]
     return [path.read_bytes() for path in made]
+
+
+def described(sets: Mapping[str, Sequence[bytes]], source: Path | None) -> dict[str, Any]:
+    """What a result was measured with: whence, and of each set how many, how large, how heavy."""
+    if source is not None:
+        origin = "photographs of one's own"
+    else:
+        there = (SHARED / "data" / "lfw").is_dir()
+        origin = "the research photographs" if there else "two public-domain portraits, turned and lit differently"
+    rows = {}
+    for name, jpegs in sets.items():
+        sizes = [simplejpeg.decode_jpeg_header(jpeg)[:2] for jpeg in jpegs]
+        rows[name] = {
+            "count": len(jpegs),
+            "median_megapixels": round(median(height * width for height, width in sizes) / 1e6, 3),
+            "median_kb": round(median(map(len, jpegs)) / 1000, 1),
+        }
+    return {"source": origin, "sets": rows}
 
 
 def _make(kind: PictureSet, faces: Path, folder: Path) -> None:
@@ -107,19 +132,41 @@ def _from_photographs(kind: PictureSet, faces: Path) -> Iterator[bytes]:
         return
     scenes = sorted((SHARED / "data" / "scenes" / "compreface").glob("*.jpg"))
     chance = np.random.default_rng(kind.width)
+    detector = _detector()
     for path in ordered:
         face = cv2.imread(str(path))
         if face is not None:
-            yield _encode(_compose(kind, face, _background(kind, scenes, chance), chance))
+            background = next(filter(lambda crop: _empty(crop, detector), _backgrounds(kind, scenes, chance)))
+            yield _encode(_compose(kind, face, background, chance))
+
+
+def _detector() -> ort.InferenceSession | None:
+    """The graph that will look for faces; None where it was not exported yet."""
+    graph = REPOSITORY / "face_detector" / "1" / "model.onnx"
+    return ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"]) if graph.is_file() else None
+
+
+def _empty(crop: Pixels, detector: ort.InferenceSession | None) -> bool:
+    """Whether nobody is found: the limit knows one face a picture, and some contracts embed all."""
+    if detector is None:
+        return True
+    side = int(detector.get_inputs()[0].shape[1])
+    scale = side / max(crop.shape[:2])
+    size = (round(crop.shape[1] * scale), round(crop.shape[0] * scale))
+    framed = np.zeros((1, side, side, 3), np.uint8)
+    framed[0, : size[1], : size[0]] = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)[..., ::-1]
+    return not detector.run(["face_count"], {"image": framed})[0].any()
+
+
+def _backgrounds(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Generator) -> Iterator[Pixels]:
+    """Crops to choose from; upside down, so that few of their people are found, and plain noise after many."""
+    for _ in range(_CROPS if scenes else 0):
+        yield _background(kind, scenes, chance)
+    yield chance.integers(60, 190, (kind.height, kind.width, 3)).astype(np.uint8)
 
 
 def _background(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Generator) -> Pixels:
-    """A crop of a scene at the set's size: real texture, so that the JPEG weighs what a camera's does.
-
-    Upside down, so that its people are not found: the limit knows one face a picture, and some contracts embed all.
-    """
-    if not scenes:
-        return chance.integers(60, 190, (kind.height, kind.width, 3)).astype(np.uint8)
+    """A crop of a scene at the set's size: real texture, so that the JPEG weighs what a camera's does."""
     scene = cv2.imread(str(scenes[int(chance.integers(len(scenes)))]))
     scale = max(kind.width / scene.shape[1], kind.height / scene.shape[0]) * float(chance.uniform(1.0, 1.5))
     size = (max(kind.width, round(scene.shape[1] * scale)), max(kind.height, round(scene.shape[0] * scale)))

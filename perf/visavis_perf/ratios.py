@@ -101,7 +101,8 @@ def compare(before: Sequence[Ratio], now: Sequence[Ratio]) -> list[Change]:
         old = known.get(ratio.name)
         if old is None:
             continue
-        noise = max(_NOISE * old.value, ratio.spread, old.spread)
+        # Half of a spread is about what the median of its runs may be off.
+        noise = max(_NOISE * old.value, (ratio.spread + old.spread) / 2)
         lost = old.value - ratio.value if ratio.higher_is_better else ratio.value - old.value
         worse = lost > noise if old.steady and ratio.steady else None
         changes.append(Change(ratio.name, old.value, ratio.value, round(noise, 4), worse))

@@ -68,11 +68,22 @@ def _head(record: Mapping[str, Any]) -> str:
     kind = "" if record["whole"] else " **Not to be relied on: quick, of some steps only, or ended early.**"
     ended = f" It ended early: {' '.join(record['fault'].split())[:200]}" if "fault" in record else ""
     used = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    pictures = record.get("pictures")
+    shown = f"\n\n{_pictures(pictures)}" if pictures else ""
     return (
         "# Results\n\nWritten by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
         f"{record['made']}, revision {record['revision']}, {minutes(record['elapsed_s'])} minutes.{kind}{ended}\n\n"
         f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB, {cards}.\n\n{used}."
+        f"{shown}"
     )
+
+
+def _pictures(told: Mapping[str, Any]) -> str:
+    sets = ", ".join(
+        f"{name}: {row['count']} of {row['median_megapixels']:g} megapixels and {row['median_kb']:g} kB (medians)"
+        for name, row in told["sets"].items()
+    )
+    return f"Pictures: {told['source']}; {sets}."
 
 
 def _targets(record: Mapping[str, Any]) -> str:

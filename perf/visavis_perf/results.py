@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from visavis_perf.machine import short_name
+from visavis_perf.machine import describe, revision, short_name, versions
 from visavis_perf.places import RESULTS
+
+#: What every record has, a partial one too.
+_ALWAYS = {"made", "revision", "machine", "versions", "quick", "whole", "limits", "elapsed_s", "targets"}
 
 
 class NoResults(Exception):
     """There is nothing to compare with; the text says how to make it."""
 
 
+class PlaceUnusable(Exception):
+    """Results cannot be written; the text says where."""
+
+
+def check_writable(*folders: Path) -> None:
+    """Asked before the work, which takes minutes.
+
+    Raises:
+        PlaceUnusable: a file could not be written there.
+    """
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise PlaceUnusable(f"{folder} cannot be written to: {error.strerror}") from error
+
+
 def write(record: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     """Write a record as ``<date>-<machine>.json``; a quick or partial one does not replace a whole one."""
     kind = "" if record["whole"] else "-partial"
     path = folder / f"{record['made'][:10]}-{short_name(record['machine'])}{kind}.json"
+    exchange(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def write_soak(told: Mapping[str, Any], folder: Path = RESULTS / "soak") -> Path:
+    """Write what a soak told, with what it ran on; in a folder of its own, for it is no bench."""
+    made, on = now(), describe()
+    record = {"made": made, "revision": revision(), "machine": on, "versions": versions(), **told}
+    path = folder / f"{made[:10]}-{short_name(on)}.json"
     exchange(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     return path
 
@@ -53,7 +85,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         record = json.loads(text)
     except ValueError as error:
         raise NoResults(f"{name} cannot be read: {error}") from error
-    if not isinstance(record, dict) or "limits" not in record:
+    if not isinstance(record, dict) or not record.keys() >= _ALWAYS:
         raise NoResults(f"{name} holds no results of a bench")
     return record
 

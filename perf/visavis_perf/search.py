@@ -12,8 +12,8 @@ BEST_LOAD_P99_MS = 1000.0
 _SEARCH_P99_MS = 0.85 * BEST_LOAD_P99_MS
 #: Where even the highest rate was the best, the next one is so much higher; where none served, the lowest is lowered.
 _HIGHER, _LOWER = 1.15, 0.6
-#: A load that is answered to this share, with its slowest hundredth below that of the bound, fills nobody.
-_UNFILLED_SHARE, _UNFILLED_P99_SHARE = 0.97, 0.4
+#: A load that is answered to this share, and of which nothing is refused, fills nobody.
+_UNFILLED_SHARE = 0.97
 Offer = Callable[[float], Summary]
 
 
@@ -32,11 +32,8 @@ def best_of(curve: Sequence[Summary]) -> Summary | None:
 
 
 def unfilled(summary: Summary) -> bool:
-    """Whether a service had room left: every request was answered well, and hardly one of them waited."""
-    return (
-        serves(summary, p99_ms=_UNFILLED_P99_SHARE * BEST_LOAD_P99_MS)
-        and summary.goodput >= _UNFILLED_SHARE * summary.rate
-    )
+    """Whether a service had room left: every request was answered well, and in time."""
+    return serves(summary) and not summary.busy and summary.goodput >= _UNFILLED_SHARE * summary.rate
 
 
 def next_rate(curve: Sequence[Summary]) -> float:

@@ -28,22 +28,25 @@ _LOAD_SHARE = 0.5
 _SETTLE_SHARE = 0.25
 #: Growth that counts as flat, in an hour: noise of allocators, far under any leak of one object a request.
 FLAT_MIB_PER_HOUR = 30.0
+SHARED = "shared memory of the machine"
 Memory = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Memory of one process."""
+    """Memory of one process, or of all shared memory."""
 
     process: str
     first_mib: float
     last_mib: float
     mib_per_hour: float
+    #: Whether it was there all the time: one that ended or was started anew hides its growth.
+    stayed: bool
 
     @property
     def flat(self) -> bool:
         """Whether it stays where it is."""
-        return self.mib_per_hour <= FLAT_MIB_PER_HOUR
+        return self.stayed and self.mib_per_hour <= FLAT_MIB_PER_HOUR
 
 
 def soak(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
@@ -72,20 +75,25 @@ def soak(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
         "wrong": summary.wrong,
         "processes": [
             {"process": one.process, "first_mib": one.first_mib, "last_mib": one.last_mib,
-             "mib_per_hour": one.mib_per_hour, "flat": one.flat}
+             "mib_per_hour": one.mib_per_hour, "stayed": one.stayed, "flat": one.flat}
             for one in growths
         ],
     }  # fmt: skip
 
 
 def _watch(pid: int, watched: Memory, over: threading.Event) -> None:
-    """Private memory of a process and all its descendants; a shared page would be counted once for each."""
+    """Private memory of a process and all its descendants, and what the machine holds in shared memory.
+
+    That is /dev/shm and memory files, pictures between two steps among them: a page there would be counted once for
+    each process, or for none.
+    """
     start = time.monotonic()
     while not over.wait(_SAMPLE_EVERY_S):
         try:
             family = [root := psutil.Process(pid), *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
+        watched.setdefault(SHARED, []).append((time.monotonic() - start, psutil.virtual_memory().shared / 2**20))
         for process in family:
             try:
                 name = f"{part_of(process.cmdline())} {process.pid}"
@@ -96,13 +104,17 @@ def _watch(pid: int, watched: Memory, over: threading.Event) -> None:
 
 
 def growth(watched: Mapping[str, Sequence[tuple[float, float]]], seconds: float) -> list[Growth]:
-    """Slope of each process's memory after it settled; processes seen less than three times are left out."""
+    """Slope of each process's memory after it settled; of one that was there for less than two looks it is 0."""
     rows = []
-    for process, seen in sorted(watched.items()):
-        settled = [(at, mib) for at, mib in seen if at >= _SETTLE_SHARE * seconds]
-        if len(settled) < 3:
+    settled = {
+        process: [(at, mib) for at, mib in seen if at >= _SETTLE_SHARE * seconds] for process, seen in watched.items()
+    }
+    looks = max(map(len, settled.values()), default=0)
+    for process, seen in sorted(settled.items()):
+        if not seen:
             continue
-        times, memory = np.array(settled).T
-        slope = float(np.polyfit(times, memory, 1)[0]) * 3600
-        rows.append(Growth(process, round(memory[0], 1), round(memory[-1], 1), round(slope, 2)))
+        times, memory = np.array(seen).T
+        slope = float(np.polyfit(times, memory, 1)[0]) * 3600 if len(seen) > 1 else 0.0
+        stayed = len(seen) >= looks - 1
+        rows.append(Growth(process, round(memory[0], 1), round(memory[-1], 1), round(slope, 2), stayed))
     return rows

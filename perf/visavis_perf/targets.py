@@ -78,6 +78,10 @@ def _against_peer(record: Mapping[str, Any]) -> list[Target]:
     theirs = record.get("peer", {}).get("best")
     steady = not (ours and theirs) or (ours["steady"] and theirs["steady"])
     rows = [_at_least("4", "throughput of the peer's", 2.0, peer_throughput(record), steady=steady)]
+    small = peer_throughput(record, "peer_not_enlarged")
+    rows.append(
+        Target("4", "the same, of a peer that detects small pictures at their own size", "–", _text(small), None)
+    )
     for name, what, wanted in (
         ("twice_the_peer", "p99 of the peer's at its best load, the service at twice that", 1.0),
         ("beside_peer", "p99 of the peer's, both at the peer's best load", 0.5),
@@ -122,7 +126,7 @@ def _at_most(number: str, what: str, wanted: float, got: float | None, *, steady
     return Target(number, what, f"≤ {wanted:g}", _text(got, steady=steady), met)
 
 
-def _text(value: float | None, *, steady: bool) -> str:
+def _text(value: float | None, *, steady: bool = True) -> str:
     if value is None:
         return "not measured"
     return f"{value:.3g}" if steady else f"{value:.3g}, unsteady"

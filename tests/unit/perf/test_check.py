@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from visavis_perf import results
-from visavis_perf.main import app
-from visavis_perf.results import NoResults
+from visavis_perf.main import Undecided, app
+from visavis_perf.results import NoResults, PlaceUnusable
 
 _MACHINE = {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []}
 
@@ -20,8 +20,8 @@ _MACHINE = {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "g
 def _record(share: float, *, spread: float = 0.02, made: str = "2026-01-01T00:00:00Z", **more: Any) -> dict[str, Any]:
     best = {"share": share, "spread": spread, "steady": True, "serves": True}
     http = {"facepp-250": {"best": best}, "aliyun-250": {"best": {**best, "share": 0.7}}}
-    base = {"made": made, "revision": "abc", "whole": True, "machine": _MACHINE, "limits": {}, "http": http}
-    return {**base, **more}
+    run = {"made": made, "revision": "abc", "quick": False, "whole": True, "elapsed_s": 1, "targets": []}
+    return {**run, "machine": _MACHINE, "versions": {}, "limits": {}, "http": http, **more}
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -51,9 +51,13 @@ def _commit(folder: Path, record: dict[str, Any]) -> Path:
 
 
 def _check(tmp_path: Path, old: dict[str, Any], new: dict[str, Any]) -> tuple[int, str]:
-    before, now = results.write(old, tmp_path / "old"), results.write(new, tmp_path / "new")
-    ended = CliRunner().invoke(app, ["check", "--old", str(before), "--new", str(now)])
+    ended = CliRunner().invoke(app, _arguments(tmp_path, old, new))
     return ended.exit_code, ended.output
+
+
+def _arguments(tmp_path: Path, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    before, now = results.write(old, tmp_path / "old"), results.write(new, tmp_path / "new")
+    return ["check", "--old", str(before), "--new", str(now)]
 
 
 def test_equal_results_pass(tmp_path: Path) -> None:
@@ -72,8 +76,8 @@ def test_a_regression_fails_and_stands_above(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("noisy", ["old", "new"])
 def test_either_results_own_spread_excuses_a_loss(tmp_path: Path, noisy: str) -> None:
-    """The same tenth, where the runs of one of the two lie as far apart."""
-    old, new = _record(0.8, spread=0.1 * (noisy == "old")), _record(0.72, spread=0.1 * (noisy == "new"))
+    """A tenth less, where the runs of one of the two lie twice as far apart."""
+    old, new = _record(0.8, spread=0.17 * (noisy == "old")), _record(0.72, spread=0.17 * (noisy == "new"))
     assert _check(tmp_path, old, new)[0] == 0
 
 
@@ -83,6 +87,31 @@ def test_an_unsteady_figure_is_told_and_does_not_fail(tmp_path: Path) -> None:
     new["http"]["facepp-250"]["best"]["steady"] = False
     code, said = _check(tmp_path, _record(0.8), new)
     assert (code, "unsteady" in said) == (0, True)
+
+
+def test_where_most_is_unsteady_nothing_is_decided(tmp_path: Path) -> None:
+    """Neither a success nor a regression: a status of its own, and what to do."""
+    new = deepcopy(_record(0.8))
+    for curve in new["http"].values():
+        curve["best"]["steady"] = False
+    with pytest.raises(Undecided, match="measure again"):
+        CliRunner().invoke(app, _arguments(tmp_path, _record(0.8), new), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"limits": {}}', "[]", "no JSON"])
+def test_a_file_that_is_no_result_is_told(tmp_path: Path, text: str) -> None:
+    """By its name, and not by a traceback."""
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(NoResults, match=r"x\.json"):
+        CliRunner().invoke(app, ["report", str(path)], catch_exceptions=False)
+
+
+def test_a_folder_that_takes_no_results_is_told_before_the_work(tmp_path: Path) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "results").touch()
+    with pytest.raises(PlaceUnusable, match="results"):
+        results.check_writable(tmp_path / "results")
 
 
 def test_results_without_a_common_ratio_are_told(tmp_path: Path) -> None:

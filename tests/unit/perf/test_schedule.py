@@ -16,17 +16,17 @@ def _total_s(choice: Choice, plan: Plan) -> float:
 
 
 def test_a_whole_bench_takes_less_than_twenty_minutes() -> None:
-    """With everything that a target is judged by, and two minutes left to repeat what was disturbed."""
+    """With everything that a target is judged by, and a minute and a half left to repeat what was disturbed."""
     choice = choose((), extended=False, gpu=False)
     assert {scenario.name for scenario in choice.scenarios} >= {"ensemble", "ensemble-1mp"}
     assert {name for name, _ in choice.http} == {"facepp", "jdcloud", "aliyun"}
     assert choice.other == {"start", "idle", "peer", "overload"}
-    assert _total_s(choice, Plan.full()) < BUDGET_S - 120
+    assert _total_s(choice, Plan.full()) < BUDGET_S - 90
 
 
 def test_a_quick_bench_takes_half_of_that() -> None:
-    """The same steps with shorter loads."""
-    assert _total_s(choose((), extended=False, gpu=False), Plan.short()) < BUDGET_S / 2
+    """The same steps with shorter loads: ten minutes, as the page says."""
+    assert _total_s(choose((), extended=False, gpu=False), Plan.short()) < 600
 
 
 def test_extended_adds_what_no_target_is_judged_by() -> None:

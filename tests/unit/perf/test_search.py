@@ -87,8 +87,17 @@ def test_where_nothing_serves_less_is_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goodput", "p99_ms", "wrong", "room"),
-    [(50, 100, 0, True), (49, 100, 0, True), (45, 100, 0, False), (50, 700, 0, False), (50, 100, 1, False)],
+    ("goodput", "p99_ms", "kinds", "room"),
+    [
+        (50, 100, {"ok": 9}, True),
+        (49, 700, {"ok": 9}, True),
+        (45, 100, {"ok": 9}, False),
+        (50, 1100, {"ok": 9}, False),
+        (50, 100, {"ok": 9, "busy": 1}, False),
+        (50, 100, {"ok": 9, "fault": 1}, False),
+    ],
 )
-def test_a_load_that_nobody_waits_in_leaves_room(goodput: float, p99_ms: float, wrong: int, room: bool) -> None:
-    assert unfilled(_summary(50, goodput, p99_ms, ok=9, fault=wrong)) is room
+def test_a_load_of_which_nothing_is_refused_leaves_room(
+    goodput: float, p99_ms: float, kinds: dict[str, int], room: bool
+) -> None:
+    assert unfilled(_summary(50, goodput, p99_ms, **kinds)) is room
