@@ -58,13 +58,19 @@ def is_complete(repository: Repository) -> bool:
     return (repository.root / _ENTRY).is_file()
 
 
-def configurations(repository: Repository, served: Served, source: Path = PROJECTS) -> dict[str, bytes]:
+def configurations(
+    repository: Repository, served: Served, source: Path = PROJECTS, *, refresh: bool = False
+) -> dict[str, bytes]:
     """The files to write, by name: what a repository without configurations lacks; and what does not fit the pack.
+
+    With ``refresh`` also what is another than the project's, of whatever release or hand.
 
     Raises:
         RepositoryUnwritable: a configuration does not say such a thing as ours do.
     """
-    files = {} if is_complete(repository) else _missing(repository, source)
+    files = _of_project(source) if refresh or not is_complete(repository) else {}
+    if not refresh:
+        files = {name: data for name, data in files.items() if repository.read(name) is None}
     for setting in _settings(served):
         there = {path.relative_to(repository.root).as_posix() for path in _configurations_of(repository, setting.model)}
         new = {name for name in files if name.startswith(f"{setting.model}/") and name.endswith(".pbtxt")}
@@ -73,7 +79,7 @@ def configurations(repository: Repository, served: Served, source: Path = PROJEC
             adapted = setting.written(data, repository.root / name)
             if adapted != data:
                 files[name] = adapted
-    return files
+    return {name: data for name, data in files.items() if data != repository.read(name)}
 
 
 def _settings(served: Served) -> tuple[_Setting, ...]:
@@ -93,12 +99,10 @@ def _configurations_of(repository: Repository, model: str) -> list[Path]:
     return list((repository.root / model).rglob("*.pbtxt"))
 
 
-def _missing(repository: Repository, source: Path) -> dict[str, bytes]:
-    """The project's hand-written files that are not there, version folders' placeholders included."""
+def _of_project(source: Path) -> dict[str, bytes]:
+    """The project's hand-written files, version folders' placeholders included."""
     files = {}
     for path in sorted(source.rglob("*")):
-        name = path.relative_to(source)
-        wanted = path.suffix in {".pbtxt", ".py"} or path.name == ".gitkeep"
-        if wanted and path.is_file() and not (repository.root / name).exists():
-            files[name.as_posix()] = path.read_bytes()
+        if path.is_file() and (path.suffix in {".pbtxt", ".py"} or path.name == ".gitkeep"):
+            files[path.relative_to(source).as_posix()] = path.read_bytes()
     return files

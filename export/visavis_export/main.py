@@ -88,6 +88,9 @@ def export(
     weights_dir: WeightsOption = None,
     accept_licence: LicenceOption = False,
     force: Annotated[bool, typer.Option("--force", help="Build again although nothing has changed.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Put this release's configurations and Python models in place of others.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing where nothing is to do.")] = False,
 ) -> None:
     """Build a pack's verified graphs into the model repository."""
@@ -99,6 +102,8 @@ def export(
     repository = Repository(model_repository)
     say_done: SayDone = (lambda _: None) if quiet else typer.echo
     try:
+        if refresh:
+            _refresh(repository)
         named = pack is not None or bool(files)
         if not named and _is_kept(repository, precision, say_done):
             return
@@ -164,6 +169,17 @@ def _stale_configurations(repository: Repository) -> dict[str, bytes]:
     """Configurations that do not fit the graphs that are held; somebody may have copied the project's anew."""
     served = held_settings(repository)
     return configurations(repository, served) if served else {}
+
+
+def _refresh(repository: Repository) -> None:
+    """Beside graphs that are there: the export fills an empty folder anyway."""
+    served = held_settings(repository)
+    if served is None:
+        return
+    with repository.locked(lambda: typer.echo(WAITING)):
+        if files := configurations(repository, served, refresh=True):
+            repository.install(files, repository.read(RECORD) or b"")
+            typer.echo(f"{repository.root} has this release's files now, {len(files)} of which were others.")
 
 
 def _export(

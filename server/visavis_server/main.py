@@ -159,10 +159,12 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def export(context: typer.Context) -> None:
     """Make the models' graphs; `visavis export --help` has its options."""
-    environment = _with_repository(os.environ)
-    if Path(environment[_REPOSITORY]) == own_repository(_data_dir(environment)) and "--help" not in context.args:
+    environment, arguments = _with_repository(os.environ), context.args
+    named = any(argument.startswith(("--model-repository", "--help")) for argument in arguments)
+    if not named and Path(environment[_REPOSITORY]) == own_repository(_data_dir(environment)):
         make_data_dir(_data_dir(environment))
-    _become("visavis_export", context.args, environment)
+        arguments = ["--refresh", *arguments]
+    _become("visavis_export", arguments, environment)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)

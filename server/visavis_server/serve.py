@@ -267,12 +267,15 @@ def export(model_repository: Path, data_dir: Path) -> None:
     """
     # Another folder without configurations is a slip of the pen, and not to be filled.
     is_whole = (model_repository / "face_analysis" / "config.pbtxt").is_file()
-    if not is_whole and model_repository != own_repository(data_dir):
+    is_own = model_repository == own_repository(data_dir)
+    if not (is_whole or is_own):
         raise ExportFailed(
             f"{model_repository} is not the model repository: name one with --model-repository, "
             "or make one there with `visavis export`"
         )
     command = [sys.executable, "-m", "visavis_export", "--quiet", "--model-repository", str(model_repository)]
+    # What lies in the data directory came with a release; another release wants its own.
+    command += ["--refresh"] if is_own else []
     status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode
     if status in {-signal.SIGINT, 128 + signal.SIGINT}:
         raise KeyboardInterrupt

@@ -103,8 +103,11 @@ def test_its_export_fills_a_repository_in_the_data_directory(program: Path, empt
         if path.suffix in HAND_WRITTEN:
             assert (made / path.relative_to(ROOT / "model_repository")).read_bytes() == path.read_bytes()
     assert (data.stat().st_mode & 0o777, list(empty.iterdir())) == (0o700, [])
+    (made / "face_aligner/1/faces.py").write_text("# of another release\n")
     again = run(program, "export", cwd=empty, VISAVIS_DATA_DIR=str(data))
-    assert again.stdout.startswith(f"Nothing to do: {made} holds opencv-")
+    told, nothing = again.stdout.splitlines()
+    assert told == f"{made} has this release's files now, 1 of which were others."
+    assert nothing.startswith(f"Nothing to do: {made} holds opencv-")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,13 @@ from visavis_export.errors import RepositoryUnwritable
 from visavis_export.pack import load_pack
 from visavis_export.repository import Repository
 
-CONFIGS = ("face_embedder/config.pbtxt", "face_embedder/configs/cpu.pbtxt")
-ALIGNERS = ("face_aligner/config.pbtxt", "face_aligner/configs/cpu.pbtxt")
+
+def configurations_of(model: str) -> tuple[str, ...]:
+    """`config.pbtxt`, then `configs/cpu.pbtxt`, then what else there is."""
+    return tuple(sorted(path.relative_to(PROJECTS).as_posix() for path in (PROJECTS / model).rglob("*.pbtxt")))
+
+
+CONFIGS, ALIGNERS = configurations_of("face_embedder"), configurations_of("face_aligner")
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def test_the_checked_in_files_are_the_default_packs(whole: Repository) -> None:
 
 @pytest.mark.parametrize("dimensions", [1, 256, 512, 1000])
 def test_only_the_number_changes(whole: Repository, dimensions: int) -> None:
-    """In both configurations of the embedder, and back again byte for byte."""
+    """In all configurations of the embedder, and back again byte for byte."""
     before = {name: whole.read(name) for name in CONFIGS}
     changed = configurations(whole, Served(dimensions))
     assert set(changed) == set(CONFIGS)
@@ -56,7 +61,7 @@ def test_only_the_number_changes(whole: Repository, dimensions: int) -> None:
 
 
 def test_a_pack_without_a_second_look_switches_it_off(whole: Repository) -> None:
-    """In both configurations of the aligner, nothing else of them changes, and on again byte for byte."""
+    """In all configurations of the aligner, nothing else of them changes, and on again byte for byte."""
     before = {name: whole.read(name) for name in ALIGNERS}
     changed = configurations(whole, Served(128, second_look=False))
     assert set(changed) == set(ALIGNERS)
@@ -85,6 +90,16 @@ def test_an_empty_folder_becomes_a_whole_repository(tmp_path: Path) -> None:
     assert (repository.root / "face_analysis" / "1").is_dir()
     assert is_complete(repository)
     assert configurations(repository, Served(512, second_look=False)) == {}
+
+
+def test_another_releases_files_are_replaced_where_that_is_asked_for(whole: Repository) -> None:
+    """A changed module and a changed configuration, which still follows the pack; nothing else."""
+    module, configuration = "face_aligner/1/alignment.py", CONFIGS[1]
+    ours = {name: whole.read(name) or b"" for name in (module, configuration)}
+    whole.root.joinpath(module).write_bytes(b"# of another release\n")
+    whole.root.joinpath(configuration).write_bytes(ours[configuration].replace(b"[ 128 ]", b"[ 512 ]") + b"# old\n")
+    assert configurations(whole, Served(128)).keys() == {configuration}
+    assert configurations(whole, Served(128), refresh=True) == ours
 
 
 def test_a_users_own_settings_stay(whole: Repository) -> None:
