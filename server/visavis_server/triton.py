@@ -197,6 +197,8 @@ class EmbeddedTriton:
             "model-load-thread-count": usable_cores(),
             "exit-timeout-secs": max(1, int(self._stop_timeout_s) - 1),
             "backend-config=python,shm-region-prefix-name": self._name,
+            # Traces nothing until it is asked to, by HTTP; the file alone can be named only here.
+            "trace-config": f"triton,file={models.parent / 'trace'}",
             **tuning.FLAGS,
         }
         if self._device is Device.CPU:
