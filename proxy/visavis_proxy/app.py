@@ -12,21 +12,24 @@ from fastapi import APIRouter, FastAPI
 from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPointsInvalid
 from visavis_proxy import health
+from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.contracts.aliyun import route as aliyun
 from visavis_proxy.contracts.aws import route as aws
 from visavis_proxy.contracts.facepp import route as facepp
 from visavis_proxy.contracts.jdcloud import route as jdcloud
+from visavis_proxy.control import Control
 from visavis_proxy.credentials import Contract, Credentials, CredentialsInvalid
 from visavis_proxy.doors import Door, Doors, doors_of
 from visavis_proxy.face_tokens import open_face_tokens
 from visavis_proxy.fetch import open_fetcher
 from visavis_proxy.gate import Gate
-from visavis_proxy.metrics import MeasuredEngine, Metrics
+from visavis_proxy.measured import MeasuredEngine, MeasuredFetcher, MeasuredState
+from visavis_proxy.metrics import Metrics
 from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.observation import Observation
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
-from visavis_proxy.state import StateUnavailable, open_store
+from visavis_proxy.state import StateUnavailable, backend_of, open_store
 
 Room = Callable[[Services], APIRouter]
 
@@ -39,10 +42,20 @@ ROOMS: Final[tuple[tuple[Contract, Room], ...]] = (
 )
 
 
-def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = ROOMS) -> FastAPI:
-    """Wire the rooms to what they work with; the app starts and closes the services."""
-    metrics = Metrics()
-    services = dataclasses.replace(services, engine=MeasuredEngine(services.engine, metrics))
+def create_app(
+    services: Services, rooms: tuple[tuple[Contract, Room], ...] = ROOMS, *, metrics: Metrics | None = None
+) -> FastAPI:
+    """Wire the rooms to what they work with; the app starts and closes the services.
+
+    ``metrics``: where the services count already what this does not see, such as the calls of their state.
+    """
+    metrics = metrics or Metrics()
+    metrics.watch(services.gate)
+    services = dataclasses.replace(
+        services,
+        engine=MeasuredEngine(services.engine, metrics),
+        fetcher=MeasuredFetcher(services.fetcher, metrics),
+    )
     app = FastAPI(
         title="Vis-à-vis",
         summary="Face comparison behind four vendors' documented APIs",
@@ -52,7 +65,8 @@ def create_app(services: Services, rooms: tuple[tuple[Contract, Room], ...] = RO
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(health.router(services.engine, metrics))
+    control = app.state.control = Control(services.credentials)
+    app.include_router(health.router(services.engine, metrics, services.build, control))
     contracts: dict[Callable[..., Any], str] = {}
     doors: dict[str, Door] = {}
     for contract, make_router in rooms:
@@ -78,8 +92,10 @@ def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: Settings, metrics: Metrics | None = None) -> Services:
     """Open everything that the settings name. Triton need not be there yet.
+
+    ``metrics``: counts the calls of the state, which face tokens make as well as rooms.
 
     Raises:
         CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable: the text is a
@@ -88,7 +104,7 @@ def build_services(settings: Settings) -> Services:
     model, points = read_models(settings.model_repository)
     credentials = Credentials.load(settings.credentials or settings.data_directory / "credentials.toml")
     fetcher = open_fetcher(settings)
-    state = open_store(settings)
+    state = MeasuredState(open_store(settings), metrics or Metrics(), backend=backend_of(settings))
     return Services(
         settings=settings,
         engine=open_engine(settings.triton, model=model, timeout_s=settings.engine_timeout_s),
@@ -98,6 +114,7 @@ def build_services(settings: Settings) -> Services:
         fetcher=fetcher,
         face_tokens=open_face_tokens(settings, state, model),
         gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
+        build=BuildInfo.read(settings.model_repository),
     )
 
 
@@ -108,6 +125,7 @@ def app_from_environment() -> FastAPI:
         SystemExit: it cannot be had; the text is a sentence for the operator.
     """
     try:
-        return create_app(build_services(read_settings()))
+        metrics = Metrics()
+        return create_app(build_services(read_settings(), metrics), metrics=metrics)
     except (CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable) as error:
         raise SystemExit(str(error)) from error

@@ -8,8 +8,9 @@ half way because a neighbour came in between.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from enum import Enum
 
 from starlette.requests import Request
 
@@ -25,17 +26,57 @@ class BodiesFull(EngineBusy):
     """The bodies that are held take all the memory that they may."""
 
 
+class Level(Enum):
+    """What a gate counts."""
+
+    #: On their way to the engine, or in it.
+    PICTURES = "pictures"
+    #: Of bodies that have arrived, whole or in part, and whose requests are not answered yet.
+    BODY_BYTES = "body bytes"
+    #: Requests whose body is still on its way.
+    READING = "reading"
+    #: Requests that stepped aside while their pictures are fetched from elsewhere.
+    FETCHING = "fetching"
+
+
 class Gate:
     """Counts what is under way in one worker; belongs to one event loop."""
 
     def __init__(self, *, max_pictures: int, max_body_bytes: int) -> None:
         """While ``max_pictures`` are under way nobody is let in; who comes before, comes in with all of its own."""
-        self._max_pictures = max_pictures
-        self._max_body_bytes = max_body_bytes
-        #: On their way to the engine, or in it.
-        self.pictures = 0
-        #: Of bodies that have arrived, whole or in part, and whose requests are not answered yet.
-        self.body_bytes = 0
+        self.max_pictures = max_pictures
+        self.max_body_bytes = max_body_bytes
+        self._levels = dict.fromkeys(Level, 0)
+        self._show: Callable[[Level, int], None] = _unseen
+
+    @property
+    def pictures(self) -> int:
+        """See Level."""
+        return self._levels[Level.PICTURES]
+
+    @property
+    def body_bytes(self) -> int:
+        """See Level."""
+        return self._levels[Level.BODY_BYTES]
+
+    def watch(self, show: Callable[[Level, int], None]) -> None:
+        """Have every level shown: now, and whenever it changes."""
+        self._show = show
+        for level, value in self._levels.items():
+            show(level, value)
+
+    def count(self, level: Level, more: int) -> None:
+        """Add to a level, or take away."""
+        self._levels[level] += more
+        self._show(level, self._levels[level])
+
+    @contextmanager
+    def _counted(self, level: Level) -> Iterator[None]:
+        self.count(level, 1)
+        try:
+            yield
+        finally:
+            self.count(level, -1)
 
     @asynccontextmanager
     async def admit(self, request: Request, *, max_bytes: int, pictures: int) -> AsyncIterator[Place]:
@@ -55,33 +96,38 @@ class Gate:
             raise
         held = _Held(self)
         try:
-            body = await read_body(request, max_bytes, held.grow)
+            with self._counted(Level.READING):
+                body = await read_body(request, max_bytes, held.grow)
             place = Place(self, body, pictures)
             try:
                 yield place
             finally:
                 place.leave()
         finally:
-            self.body_bytes -= held.bytes
+            self.count(Level.BODY_BYTES, -held.bytes)
 
     def _check_pictures(self) -> None:
         # Whoever brings several may exceed the bound by all but one: else single pictures would always come first.
-        if self.pictures >= self._max_pictures:
+        if self.pictures >= self.max_pictures:
             raise InFlightFull(f"{self.pictures} pictures are under way")
 
     def _check_bytes(self, more: int) -> None:
-        if self.body_bytes + more > self._max_body_bytes:
+        if self.body_bytes + more > self.max_body_bytes:
             raise BodiesFull(f"{self.body_bytes} bytes of bodies are held")
 
     def _enter(self, pictures: int) -> int:
         self._check_pictures()
-        self.pictures += pictures
+        self.count(Level.PICTURES, pictures)
         return pictures
 
     def _grow(self, more: int) -> int:
         self._check_bytes(more)
-        self.body_bytes += more
+        self.count(Level.BODY_BYTES, more)
         return more
+
+
+def _unseen(_level: Level, _value: int) -> None:
+    """Nobody watches."""
 
 
 class _Held:
@@ -117,10 +163,12 @@ class Place:
             yield
             return
         self.leave()
-        yield
+        with self._gate._counted(Level.FETCHING):
+            yield
         self._taken = self._gate._enter(self._pictures)
 
     def leave(self) -> None:
         """Give the places back, if they are held."""
-        self._gate.pictures -= self._taken
+        if self._taken:
+            self._gate.count(Level.PICTURES, -self._taken)
         self._taken = 0

@@ -1,22 +1,31 @@
-"""Counts and durations for Prometheus, of all workers together where ``PROMETHEUS_MULTIPROC_DIR`` names a folder.
+"""Numbers for Prometheus, of all workers together where ``PROMETHEUS_MULTIPROC_DIR`` names a folder.
 
-No label holds a key, a token or an address: contracts, statuses and outcomes are few and known beforehand.
+No label holds a key, a token or an address: contracts, statuses, outcomes and operations are few and known beforehand.
 """
 
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
-from visavis_client.engine import Engine
-from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
+from visavis_proxy.build_info import BuildInfo
+from visavis_proxy.gate import Gate, Level
+from visavis_proxy.restarts import read_restarts
+from visavis_proxy.results import Result
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+#: Where workers of one service count together; the launcher sets it.
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 4.0, 8.0, 16.0)
+#: A call of the state takes less than a millisecond, and three seconds at worst.
+_STATE_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
@@ -31,76 +40,86 @@ class Metrics:
             ("contract", "status", "outcome", "limit"),
             registry=self._registry,
         )
-        self._request_seconds = Histogram(
-            "visavis_request_seconds",
-            "From the request's head to its answer's end.",
-            ("contract",),
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._request = self._histogram(
+            "request", "From a request's head to its answer's end.", ("contract", "result"), _SECONDS
         )
-        self._engine_seconds = Histogram(
-            "visavis_engine_seconds",
-            "One picture in the engine.",
-            ("outcome",),
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._engine = self._histogram("engine", "One picture in the engine.", ("outcome",), _SECONDS)
+        self._fetch = self._histogram("fetch", "One picture from elsewhere.", ("result",), _SECONDS)
+        self._state = self._histogram(
+            "state", "One call of the state's store.", ("backend", "operation", "result"), _STATE_SECONDS
         )
+        self._gauge("workers", "Processes of the proxy that live.").set(1)
+        self._limits = (
+            self._gauge("pictures_in_flight_limit", "Pictures that may be under way at once."),
+            self._gauge("held_body_limit_bytes", "Bytes of request bodies that may be held at once."),
+        )
+        waiting = self._gauge("requests_waiting", "Requests without a place in the engine yet.", ("stage",))
+        self._levels: dict[Level, Gauge] = {
+            Level.PICTURES: self._gauge("pictures_in_flight", "Pictures on their way to the engine, or in it."),
+            Level.BODY_BYTES: self._gauge("held_body_bytes", "Bytes of request bodies that are held."),
+            Level.READING: waiting.labels("body"),
+            Level.FETCHING: waiting.labels("fetch"),
+        }
 
-    def request_answered(self, contract: str, status: int, outcome: str, limit: str, seconds: float) -> None:
+    def _histogram(self, what: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"visavis_{what}_duration_seconds", text, labels, buckets=buckets, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        # The sum over the workers that live: the launcher strikes out those that do not.
+        return Gauge(f"visavis_{name}", text, labels, multiprocess_mode="livesum", registry=self._registry)
+
+    def request_answered(
+        self, contract: str, status: int, outcome: str, limit: str, result: Result, seconds: float
+    ) -> None:
         """Count one answer."""
         self._requests.labels(contract, status, outcome, limit).inc()
-        self._request_seconds.labels(contract).observe(seconds)
+        self._request.labels(contract, result.value).observe(seconds)
 
     def engine_answered(self, outcome: str, seconds: float) -> None:
-        """Count one picture; ``outcome`` is ``answered`` or the name of an error's class."""
-        self._engine_seconds.labels(outcome).observe(seconds)
+        """Count one picture."""
+        self._engine.labels(outcome).observe(seconds)
 
-    def render(self) -> bytes:
+    def fetched(self, result: str, seconds: float) -> None:
+        """Count one picture from elsewhere."""
+        self._fetch.labels(result).observe(seconds)
+
+    def state_called(self, backend: str, operation: str, result: str, seconds: float) -> None:
+        """Count one call of the state's store."""
+        self._state.labels(backend, operation, result).observe(seconds)
+
+    def watch(self, gate: Gate) -> None:
+        """Show from now on what is under way at a worker's gate, and how much may be."""
+        for gauge, limit in zip(self._limits, (gate.max_pictures, gate.max_body_bytes), strict=True):
+            gauge.set(limit)
+        gate.watch(lambda level, value: self._levels[level].set(value))
+
+    def render(self, build: BuildInfo, *, engine_ready: bool) -> bytes:
         """Prometheus' text format."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
+        now = CollectorRegistry()
+        now.register(_Now(build, engine_ready))
+        if FOLDER not in os.environ:
+            return generate_latest(self._registry) + generate_latest(now)
         everyone = CollectorRegistry()
         MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
-        return generate_latest(everyone)
+        return generate_latest(everyone) + generate_latest(now)
 
 
-class MeasuredEngine:
-    """An engine whose answers are counted."""
+class _Now(Collector):
+    """What is not counted by the workers, but looked up for whoever asks."""
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
-        self._engine = engine
-        self._metrics = metrics
+    def __init__(self, build: BuildInfo, engine_ready: bool) -> None:
+        self._build = build
+        self._engine_ready = engine_ready
 
-    @property
-    def model(self) -> ModelIdentity:
-        """See Engine."""
-        return self._engine.model
-
-    async def analyse(
-        self,
-        image: bytes,
-        *,
-        max_faces: int = 1,
-        region: BoundingBox | None = None,
-        timeout_s: float | None = None,
-    ) -> PictureAnalysis:
-        """See Engine."""
-        begun = time.perf_counter()
-        outcome = "Cancelled"
-        try:
-            analysis = await self._engine.analyse(image, max_faces=max_faces, region=region, timeout_s=timeout_s)
-            outcome = "answered"
-            return analysis
-        except Exception as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            self._metrics.engine_answered(outcome, time.perf_counter() - begun)
-
-    async def ready(self) -> bool:
-        """See Engine."""
-        return await self._engine.ready()
-
-    async def close(self) -> None:
-        """See Engine."""
-        await self._engine.close()
+    def collect(self) -> Iterator[Metric]:
+        labels = ("version", "pack", "identity", "precision")
+        build = GaugeMetricFamily("visavis_build_info", "The software and the models that it serves.", labels=labels)
+        build.add_metric([getattr(self._build, label) for label in labels], 1)
+        yield build
+        yield GaugeMetricFamily("visavis_engine_ready", "Whether Triton has every model warm.", self._engine_ready)
+        restarts = CounterMetricFamily(
+            "visavis_restarts", "Times that it died and was started again.", labels=["process"]
+        )
+        for process, count in read_restarts(Path(os.environ[FOLDER])).items() if FOLDER in os.environ else ():
+            restarts.add_metric([process], count)
+        yield restarts

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visavis_client.errors import EngineBusy, EngineUnavailable
 from visavis_proxy.bodies import UNREAD
 from visavis_proxy.faults import log_fault
-from visavis_proxy.gate import BodiesFull, InFlightFull
-from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.metrics import Metrics
+from visavis_proxy.results import NO_LIMIT, Blame, blame_of, limit_of, result_of
 
 _NOTES: Final = "visavis.notes"
 #: The label of requests for none of the rooms.
 NO_CONTRACT: Final = "none"
-#: The label of requests that no limit ended.
-NO_LIMIT: Final = "none"
-#: The first that fits.
-_LIMITS: Final[Mapping[type[Exception], str]] = {
-    RateExceeded: "key_rate",
-    InFlightFull: "in_flight",
-    BodiesFull: "body_bytes",
-    EngineBusy: "engine",
-    EngineUnavailable: "engine",
-}
 _LONGEST_PATH: Final = 200
+#: Behind one of these a path holds what was meant for a query.
+_QUERY_BEGINS: Final = re.compile(r"[?&;=]")
 
-_access = logging.getLogger("visavis.access")
+#: Its lines are JSON as they stand.
+ACCESS: Final = "visavis.access"
+_access = logging.getLogger(ACCESS)
 _log = logging.getLogger(__name__)
+
+
+class _Noted(NamedTuple):
+    outcome: str
+    request_id: str | None = None
+    limit: str = NO_LIMIT
+    blame: Blame = Blame.UNKNOWN
 
 
 def note(scope: Scope, *, outcome: str, request_id: str, error: Exception | None = None) -> None:
@@ -45,17 +46,7 @@ def note(scope: Scope, *, outcome: str, request_id: str, error: Exception | None
     ``outcome`` is one of few words, never anything that a caller chose. ``error`` is what ended the request: several
     limits may be told to a caller in the same words, and an operator wants to know which it was.
     """
-    scope[_NOTES] = (outcome, request_id, limit_of(error))
-
-
-def limit_of(error: BaseException | None) -> str:
-    """Which limit an error tells of, itself or by its causes; NO_LIMIT for none."""
-    while error is not None:
-        for kind, limit in _LIMITS.items():
-            if isinstance(error, kind):
-                return limit
-        error = error.__cause__
-    return NO_LIMIT
+    scope[_NOTES] = _Noted(outcome, request_id, limit_of(error), blame_of(error))
 
 
 class Observation:
@@ -88,18 +79,22 @@ class Observation:
 
     def _record(self, scope: Scope, answer: _Answer, seconds: float) -> None:
         contract = self._contracts.get(scope.get("endpoint"), NO_CONTRACT)  # type: ignore[arg-type]
-        outcome, request_id, limit = scope.get(_NOTES, (str(answer.status), None, NO_LIMIT))
-        self._metrics.request_answered(contract, answer.status, outcome, limit, seconds)
+        noted: _Noted = scope.get(_NOTES) or _Noted(str(answer.status))
+        result = result_of(scope["method"], answer.status, noted.outcome, noted.limit, noted.blame)
+        self._metrics.request_answered(contract, answer.status, noted.outcome, noted.limit, result, seconds)
         if _access.isEnabledFor(logging.INFO):
             line = {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "contract": contract,
                 "method": scope["method"],
                 # Without its query, where Face++ and Alibaba Cloud may carry secrets.
-                "path": scope["path"][:_LONGEST_PATH],
+                "path": _QUERY_BEGINS.split(scope["path"], maxsplit=1)[0][:_LONGEST_PATH],
                 "status": answer.status,
-                "outcome": outcome,
+                "result": result,
+                "outcome": noted.outcome,
+                "limit": noted.limit,
                 "ms": round(seconds * 1000, 1),
-                "request_id": request_id,
+                "request_id": noted.request_id,
             }
             _access.info("%s", json.dumps(line))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from visavis_client.engine import Engine
     from visavis_client.operating_points import OperatingPoints
+    from visavis_proxy.build_info import BuildInfo
     from visavis_proxy.credentials import Credentials
     from visavis_proxy.face_tokens import FaceTokens
     from visavis_proxy.fetch import Fetcher
@@ -30,5 +31,6 @@ class Services:
     fetcher: Fetcher
     face_tokens: FaceTokens
     gate: Gate
+    build: BuildInfo
     #: Seconds since the epoch; a test passes its own.
     clock: Callable[[], float] = time.time

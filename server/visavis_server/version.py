@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 
+from visavis_proxy.build_info import installed_version
 from visavis_proxy.models import ModelsInvalid, read_identity
 
 
@@ -14,12 +14,4 @@ def version(repository: Path) -> str:
         models = f"models {read_identity(repository / 'models.json')}"
     except ModelsInvalid:
         models = f"no models in {repository}"
-    return f"visavis {_installed()}, {models}"
-
-
-def _installed() -> str:
-    """The containers copy the source and install no distribution."""
-    try:
-        return importlib.metadata.version("visavis")
-    except importlib.metadata.PackageNotFoundError:
-        return "from the source"
+    return f"visavis {installed_version()}, {models}"

@@ -31,6 +31,7 @@ from visavis_client.faces import BoundingBox, PictureAnalysis
 from visavis_client.fakes import FakeEngine
 from visavis_proxy.app import create_app
 from visavis_proxy.fetch import FetchFailed
+from visavis_proxy.gate import Level
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
 
@@ -95,9 +96,9 @@ def test_a_full_worker_refuses_by_the_head_of_a_request(contract: Contract) -> N
                 assert given.gate.body_bytes == 0
 
         with app(given) as client:
-            given.gate.pictures += 2
+            given.gate.count(Level.PICTURES, 2)
             answer = await client.post(contract.call()["url"], content=body())
-            given.gate.pictures -= 2
+            given.gate.count(Level.PICTURES, -2)
             assert said(answer) == contract.busy
             assert sent == 5
             assert await counted(client, "in_flight")
@@ -208,7 +209,7 @@ def test_whoever_waits_for_a_picture_from_elsewhere_steps_aside(call: Call, busy
 
         async def fetch(self, url: str, *, max_bytes: int) -> bytes:
             assert given.gate.pictures == 0
-            given.gate.pictures += self.fill
+            given.gate.count(Level.PICTURES, self.fill)
             return facepp.ANNA
 
     given, fetcher = services(max_in_flight=1), Slow()
@@ -220,7 +221,7 @@ def test_whoever_waits_for_a_picture_from_elsewhere_steps_aside(call: Call, busy
             fetcher.fill = 1
             again = aliyun_call(target=URL) if call["url"] == "/" else call
             assert said(await client.post(**again)) == busy
-            given.gate.pictures -= 1
+            given.gate.count(Level.PICTURES, -1)
 
     asyncio.run(run())
 

@@ -34,6 +34,12 @@ def open_store(settings: Settings) -> StateStore:
     )
 
 
+def backend_of(settings: Settings) -> str:
+    """``sqlite`` or ``redis``."""
+    scheme = (_url(settings) or "sqlite:").partition(":")[0]
+    return "redis" if scheme in _REDIS_SCHEMES else "sqlite"
+
+
 def shared_by_machines(settings: Settings) -> bool:
     """Whether other machines may use the same store."""
     parts = urlsplit(_url(settings) or "")

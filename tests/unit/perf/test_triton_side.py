@@ -131,14 +131,14 @@ def test_a_model_that_was_not_asked_is_left_out() -> None:
 def test_the_proxys_histograms_become_means() -> None:
     """Sum over count of what came since, label by label; other metrics are left alone."""
     text = (
-        "# TYPE visavis_request_seconds histogram\n"
-        'visavis_request_seconds_bucket{contract="aws",le="+Inf"} %d\n'
-        'visavis_request_seconds_sum{contract="aws"} %f\n'
-        'visavis_request_seconds_count{contract="aws"} %d\n'
+        "# TYPE visavis_request_duration_seconds histogram\n"
+        'visavis_request_duration_seconds_bucket{contract="aws",result="answered",le="+Inf"} %d\n'
+        'visavis_request_duration_seconds_sum{contract="aws",result="answered"} %f\n'
+        'visavis_request_duration_seconds_count{contract="aws",result="answered"} %d\n'
         "# TYPE visavis_requests_total counter\nvisavis_requests_total 7\n"
     )
     before, after = parse_histograms(text % (4, 1.0, 4)), parse_histograms(text % (8, 1.2, 8))
-    assert mean_ms(before, after) == {"visavis_request_seconds{contract=aws}": 50.0}
+    assert mean_ms(before, after) == {"visavis_request_duration_seconds{contract=aws,result=answered}": 50.0}
     assert mean_ms(after, after) == {}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -119,8 +121,8 @@ def test_pictures_are_counted_by_what_became_of_them() -> None:
     assert seen[0].largest is not None
     assert isinstance(seen[2], EngineBusy)
     numbers = ask(app, "GET", "/metrics").text
-    assert 'visavis_engine_seconds_count{outcome="answered"} 2.0' in numbers
-    assert 'visavis_engine_seconds_count{outcome="EngineBusy"} 2.0' in numbers
+    assert 'visavis_engine_duration_seconds_count{outcome="answered"} 2.0' in numbers
+    assert 'visavis_engine_duration_seconds_count{outcome="engine_busy"} 2.0' in numbers
 
 
 def test_log_line_holds_the_rooms_words_and_no_query(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,14 +136,26 @@ def test_log_line_holds_the_rooms_words_and_no_query(caplog: pytest.LogCaptureFi
         ask(app_of(noted), "POST", "/room?api_secret=hidden")
     (line,) = [json.loads(record.getMessage()) for record in caplog.records if record.name == "visavis.access"]
     assert line.pop("ms") >= 0
+    assert abs(datetime.fromisoformat(line.pop("time")).timestamp() - time.time()) < 60
     assert line == {
         "contract": "jdcloud",
         "method": "POST",
         "path": "/room",
         "status": 403,
+        "result": "client_error",
         "outcome": "SOME_ERROR",
+        "limit": "none",
         "request_id": "1-2-3",
     }
+    assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize("mark", ["?", "%3F", "&", "%26", ";", "/x="])
+def test_a_query_that_was_written_into_the_path_is_not_logged(caplog: pytest.LogCaptureFixture, mark: str) -> None:
+    """A caller's slip of one character must not put its secret into the log."""
+    with caplog.at_level(logging.INFO, "visavis.access"):
+        ask(create_app(make_services(FakeEngine({}))), "POST", f"/facepp/v3/compare{mark}hidden=hidden")
+    assert '"path": "/facepp/v3/compare' in caplog.text
     assert "hidden" not in caplog.text
 
 

@@ -23,6 +23,7 @@ from visavis_proxy.contracts.aliyun.schema import OPERATION, RESPONSES
 from visavis_proxy.faults import log_fault
 from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
+from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class _Room:
             refusal = _refusal(error)
             note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
             return answers.failure(refusal)
-        note(request.scope, outcome="success", request_id=answers.request_id)
+        note(request.scope, outcome=SUCCESS, request_id=answers.request_id)
         return answers.success(similarity)
 
     async def _target(self, request: Request) -> str:

@@ -36,6 +36,7 @@ from visavis_proxy.faults import log_fault
 from visavis_proxy.key_rate import RateExceeded
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
+from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
 from visavis_proxy.state import StateUnavailable
 
@@ -98,7 +99,7 @@ def _add_endpoint(rooms: APIRouter, path: str, handler: Handler) -> None:
 def _face_comparison(services: Services, endpoint: str) -> Handler:
     async def face_comparison(request: Request) -> Response:
         try:
-            return _respond(request.scope, 200, await _compare(request, services, endpoint), outcome="success")
+            return _respond(request.scope, 200, await _compare(request, services, endpoint), outcome=SUCCESS)
         except Exception as error:
             return _refuse(request.scope, _refusal(error), error)
 

@@ -31,6 +31,7 @@ from visavis_proxy.faults import log_fault
 from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
+from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
 
 _log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class _Room:
             refusal = self._refusal(error)
             note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
             return answers.refused(refusal)
-        note(request.scope, outcome="success", request_id=answers.request_id)
+        note(request.scope, outcome=SUCCESS, request_id=answers.request_id)
         return response
 
     def _refusal(self, error: Exception) -> Refusal:

@@ -45,6 +45,7 @@ from visavis_proxy.contracts.jdcloud.signature import HttpRequest
 from visavis_proxy.faults import log_fault
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
+from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
 
 PATH: Final = "/jdai/faceCompareV1"
@@ -116,7 +117,7 @@ class _Room:
                 return call.not_called(refusal.code, remain=account.remain, error=error)
             if isinstance(refusal, BusinessError):
                 result = business_error_result(refusal.code, watch)
-                return call.called(result, charge=False, remain=account.remain, outcome=refusal.code.name)
+                return call.called(result, charge=False, remain=account.remain, outcome=refusal.code.name, error=error)
             raise
 
     async def _compare(self, body: bytes, watch: Stopwatch) -> Json:
@@ -155,9 +156,11 @@ class _Call:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._request.headers.raw]
         return HttpRequest(self._request.method, target.decode("latin-1"), headers, body)
 
-    def called(self, result: Json, *, charge: bool, remain: int, outcome: str = "success") -> Response:
+    def called(
+        self, result: Json, *, charge: bool, remain: int, outcome: str = SUCCESS, error: Exception | None = None
+    ) -> Response:
         """The envelope of a call that was made."""
-        note(self._request.scope, outcome=outcome, request_id=self.id)
+        note(self._request.scope, outcome=outcome, request_id=self.id, error=error)
         return self._respond(200, called(result, charge=charge, remain=remain, request_id=self._shown_id))
 
     def not_called(self, code: SystemCode, *, remain: int, error: Exception) -> Response:
