@@ -23,6 +23,7 @@ from visavis_export.errors import (
     ParityOutsideLimits,
     WeightsUnavailable,
 )
+from visavis_export.instances import set_instances
 from visavis_export.pack import OwnWeights, Pack, Precision, load_pack, with_file
 from visavis_export.record import held_precision, held_settings, is_current, is_whole, read_record
 from visavis_export.repository import RECORD, Repository
@@ -142,6 +143,21 @@ def packs(model_repository: RepositoryOption = Path("model_repository")) -> None
         show(Repository(model_repository))
     except ExportError as error:
         _fail(str(error))
+
+
+@app.command()
+def instances(
+    cores: Annotated[int, typer.Option(min=1, help="That Triton may use, where it will run.")],
+    model_repository: RepositoryOption = Path("model_repository"),
+) -> None:
+    """Set how many instances of each model a Triton runs that `visavis serve` does not start."""
+    repository = Repository(model_repository)
+    try:
+        with repository.locked(lambda: typer.echo(WAITING)):
+            changed = set_instances(repository, cores)
+    except ExportError as error:
+        _fail(str(error))
+    typer.echo(f"Set for {cores} cores: {', '.join(changed) or 'nothing was to change'}.")
 
 
 def _is_kept(repository: Repository, precision: Precision | None, say_done: SayDone) -> bool:
