@@ -1,4 +1,4 @@
-"""Who may call: keys from a TOML file that only its owner can read.
+"""Who may call: keys from a TOML file that others can neither read nor change.
 
 .. code-block:: toml
 
@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import hmac
-import stat
 import tomllib
 from collections.abc import Iterable
 from enum import StrEnum
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from visavis_proxy.secret_files import SecretExposed, read_secret
 
 
 class Contract(StrEnum):
@@ -65,7 +66,9 @@ class Key(BaseModel):
 class Credentials:
     """All keys, by id."""
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[Key], *, path: Path | None = None) -> None:
+        """``path``: the file that they were read from."""
+        self._path = path
         self._keys: dict[str, Key] = {}
         for key in keys:
             if key.id in self._keys:
@@ -81,27 +84,45 @@ class Credentials:
 
     @classmethod
     def load(cls, path: Path) -> Credentials:
-        """Read a file that only its owner may read.
+        """Read a file.
 
         Raises:
-            CredentialsInvalid: it is missing, readable by others, or not as documented.
+            CredentialsInvalid: it is missing, open to others (see read_secret), not as documented, or without a key.
         """
         try:
-            mode = path.stat().st_mode
-            text = path.read_text("utf-8")
+            text = read_secret(path)
+        except SecretExposed as error:
+            raise CredentialsInvalid(str(error)) from None
         except (OSError, UnicodeDecodeError) as error:
             raise CredentialsInvalid(f"cannot read credentials from {path}: {error}") from error
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise CredentialsInvalid(f"{path} holds secrets and can be read by others: chmod 600 {path}")
-        try:
-            table = tomllib.loads(text)
-            unknown = set(table) - {"key"}
-            if unknown:
-                raise CredentialsInvalid(f"{path}: unknown {', '.join(sorted(unknown))}; only [[key]] tables are read")
-            return cls(Key.model_validate(entry) for entry in table.get("key", []))
-        except tomllib.TOMLDecodeError as error:
-            raise CredentialsInvalid(f"{path} is not TOML: {error}") from error
-        except ValidationError as error:
-            # Not the whole text: pydantic repeats the input, secrets included.
-            faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise CredentialsInvalid(f"{path}: {faults}") from None
+        keys = cls(_parsed(text, path), path=path)
+        if not keys:
+            raise CredentialsInvalid(f"{path} names no key: nobody could call")
+        return keys
+
+    def reload(self) -> None:
+        """Take the keys that the file holds by now, all at once; who was let in with an old one is answered.
+
+        Raises:
+            CredentialsInvalid: see load; then the keys stay as they were.
+        """
+        if self._path is not None:
+            self._keys = Credentials.load(self._path)._keys
+
+
+def _parsed(text: str, path: Path) -> list[Key]:
+    try:
+        table = tomllib.loads(text)
+        unknown = set(table) - {"key"}
+        if unknown:
+            raise CredentialsInvalid(f"{path}: unknown {', '.join(sorted(unknown))}; only [[key]] tables are read")
+        entries = table.get("key", [])
+        if not isinstance(entries, list):
+            raise CredentialsInvalid(f"{path}: a key is a table of its own, which begins with [[key]]")
+        return [Key.model_validate(entry) for entry in entries]
+    except tomllib.TOMLDecodeError as error:
+        raise CredentialsInvalid(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        # Not the whole text: pydantic repeats the input, secrets included.
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise CredentialsInvalid(f"{path}: {faults}") from None

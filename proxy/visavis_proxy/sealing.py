@@ -6,13 +6,13 @@ import base64
 import binascii
 import os
 import secrets
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from visavis_proxy.secret_files import SecretExposed, read_secret
 from visavis_proxy.settings import Settings, SettingsInvalid
 from visavis_proxy.state.opening import shared_by_machines
 
@@ -60,7 +60,7 @@ def open_sealer(settings: Settings) -> Sealer:
     """A sealer with the keys of the settings, else with the key file's, which is made where there is none.
 
     Raises:
-        SettingsInvalid: a key is none, the key file is readable by others or cannot be had, or the store is shared
+        SettingsInvalid: a key is none, the key file is open to others or cannot be had, or the store is shared
             with other machines, which could not open what a key of this one sealed.
     """
     given = settings.state.encryption_key
@@ -74,6 +74,8 @@ def open_sealer(settings: Settings) -> Sealer:
     path = settings.data_directory / _FILE_NAME
     try:
         return Sealer(_read_keys(_key_file(path), str(path)))
+    except SecretExposed as error:
+        raise SettingsInvalid(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"cannot keep an encryption key in {path}: {error}") from error
 
@@ -92,9 +94,7 @@ def _key_file(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _make_key_file(path)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SettingsInvalid(f"{path} holds a secret and can be read by others: chmod 600 {path}")
-    return path.read_text("ascii")
+    return read_secret(path)
 
 
 def _make_key_file(path: Path) -> None:

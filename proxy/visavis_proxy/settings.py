@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -21,6 +22,8 @@ from visavis_proxy.contracts.facepp.settings import FacePpSettings
 from visavis_proxy.contracts.jdcloud.settings import JdCloudSettings
 from visavis_proxy.setting_lists import Names, Networks
 from visavis_proxy.setting_names import PREFIX, unknown_names
+
+LogFormat = Literal["plain", "json"]
 
 
 class SettingsInvalid(Exception):
@@ -92,6 +95,14 @@ class Settings(BaseSettings):
     model_repository: Path = Path("model_repository")
     credentials: Path | None = None
     data_dir: Path | None = None
+    #: Of all that is logged beside the requests, which are lines of JSON in any case.
+    log_format: LogFormat = "plain"
+    #: How long a connection may be idle, whole seconds; longer than any load balancer in front keeps it, or that one
+    #: sends a request into a connection that is just being closed.
+    keep_alive_s: int = Field(75, ge=1)
+    #: For so long after SIGTERM the service says that it is not ready and still answers, so that load balancers turn
+    #: away from it before it refuses connections.
+    drain_s: float = Field(0, ge=0)
     #: Longest that one picture may take in the engine.
     engine_timeout_s: float = Field(8.0, gt=0)
     #: Pictures of one worker on their way through the engine at once, two of them in a comparison; while there are so

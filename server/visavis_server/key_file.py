@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 _TEMPLATE = """\
-# Who may call. One [[key]] table for each caller; read again when the service starts.
+# Who may call. One [[key]] table for each caller; read again at each start, and when the service gets SIGHUP.
 # id: api_key or AccessKeyId. tier: Face++'s trial or formal. qps: requests per second. daily_quota: JD Cloud's.
 [[key]]
 id = "{id}"

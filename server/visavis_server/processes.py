@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -49,10 +50,14 @@ class TritonProcess:
 class WorkerProcess:
     """One run of a worker of the proxy."""
 
-    def __init__(self, listener: socket.socket, environment: Mapping[str, str]) -> None:
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str], *, drain_s: float) -> None:
+        """``drain_s``: how long it still accepts after it was told to stop; the environment tells it the same."""
         self._listener = listener
         self._environment = environment
+        self._drain_s = drain_s
         self._process: asyncio.subprocess.Process | None = None
+        self._is_up = False
+        self._has_old_keys = False
 
     async def start(self) -> None:
         """Returns when it accepts connections."""
@@ -74,20 +79,37 @@ class WorkerProcess:
             line = b""
         if not line:
             raise CommandFailed("a worker of the proxy could not start; its own words stand above")
+        self._is_up = True
+        if self._has_old_keys:
+            self.reload_keys()
 
     async def ended(self) -> str:
         """Waits for its end."""
         assert self._process is not None  # noqa: S101 (it was started)
         return f"it ended with status {await self._process.wait()}"
 
+    def reload_keys(self) -> None:
+        """Have it read its keys anew; one that is starting, and may have read them already, as soon as it can hear."""
+        self._has_old_keys = not self._is_up
+        if self._is_up:
+            self._send(signal.SIGHUP)
+
+    def terminate(self) -> None:
+        """Have it stop; told a second time, it does not wait for load balancers any more."""
+        self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
     async def stop(self) -> None:
         """Requests in flight are finished, unless they take longer than any contract lets them."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        self.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), _GRACE_S + 5)
+            await asyncio.wait_for(self._process.wait(), self._drain_s + _GRACE_S + 5)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -44,16 +44,21 @@ class Plan:
     models: str
     #: Files that tell where the service is, while it serves.
     state_files: tuple[Path, ...]
+    #: As the workers' settings have it.
+    drain_s: float = 0.0
 
 
 class Supervisor:
-    """Keeps a plan up until SIGINT or SIGTERM."""
+    """Keeps a plan up until SIGINT or SIGTERM; SIGHUP has the workers read their keys anew."""
 
     def __init__(self, plan: Plan, on_ready: Callable[[], None]) -> None:
         """``on_ready`` is called once, when the service answers."""
         self._plan = plan
         self._on_ready = on_ready
         self._triton: EmbeddedTriton | None = None
+        #: The last run of each.
+        self._workers: dict[int, WorkerProcess] = {}
+        self._stop = asyncio.Event()
         self._announced = False
 
     async def run(self) -> None:
@@ -62,14 +67,14 @@ class Supervisor:
         Raises:
             CommandFailed: it could not be started, or a part of it not again with the same models.
         """
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._told_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_keys)
         below = self._triton_keepers()
         above = [self._worker_keeper(at) for at in range(self._plan.workers)]
         engine, workers = ([asyncio.create_task(keeper.run()) for keeper in layer] for layer in (below, above))
-        stopped = asyncio.create_task(stop.wait())
+        stopped = asyncio.create_task(self._stop.wait())
         announced = asyncio.create_task(self._announce([*below, *above]))
         try:
             waiting = {stopped, announced, *engine, *workers}
@@ -84,6 +89,16 @@ class Supervisor:
             ServingState.remove(self._plan.state_files)
         for task in done - {stopped}:
             task.result()
+
+    def _told_to_stop(self) -> None:
+        if self._stop.is_set():
+            for worker in self._workers.values():
+                worker.terminate()
+        self._stop.set()
+
+    def _reload_keys(self) -> None:
+        for worker in self._workers.values():
+            worker.reload_keys()
 
     def _triton_keepers(self) -> list[Keeper]:
         make = self._plan.make_triton
@@ -100,7 +115,9 @@ class Supervisor:
     def _worker_keeper(self, at: int) -> Keeper:
         def next_run() -> WorkerProcess:
             self._check_models()
-            return WorkerProcess(self._plan.listener, self._plan.environment)
+            plan = self._plan
+            self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=plan.drain_s)
+            return self._workers[at]
 
         return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff())
 

@@ -1,34 +1,93 @@
 """One process of the proxy: accepts from a listening socket that it shares with its like.
 
 Run by the supervisor as ``python -m visavis_server.worker``; settings come from ``VISAVIS_*``. It prints one line
-when it accepts, finishes requests in flight after SIGTERM, and ends when the supervisor does.
+when it accepts, and ends when the supervisor does. SIGHUP: it reads its keys anew. SIGTERM: for a while it says that
+it is not ready, then accepts nothing more and finishes requests in flight; a second one cuts that while short.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+import time
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
+from visavis_proxy.app import app_from_environment
+from visavis_proxy.control import Control
+from visavis_proxy.credentials import CredentialsInvalid
+from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_server.guard import die_with_parent
 from visavis_server.http_protocol import BoundedHeadProtocol
 
-APP = "visavis_proxy.app:app_from_environment"
+_log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts."""
+    """Runs the app, and tells it what the supervisor's signals say."""
+
+    def __init__(self, settings: Settings, *, grace_s: int) -> None:
+        """``grace_s``: for requests in flight."""
+        self._drain_s = settings.drain_s
+        self._leaves_at: float | None = None
+        self._control: Control | None = None
+        super().__init__(
+            uvicorn.Config(
+                self._make_app,
+                factory=True,
+                loop="uvloop",
+                http=BoundedHeadProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=settings.keep_alive_s,
+                timeout_graceful_shutdown=grace_s,
+            )
+        )
+
+    def _make_app(self) -> FastAPI:
+        app = app_from_environment()
+        self._control = app.state.control
+        return app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_keys)
             os.write(sys.stdout.fileno(), b"up\n")
             # Nobody reads the pipe any more.
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def _reload_keys(self) -> None:
+        if self._control is None:
+            return
+        try:
+            self._control.credentials.reload()
+        except CredentialsInvalid as error:
+            _log.error("the keys stay as they were: %s", error)
+        else:
+            _log.info("read the keys anew: there are %d", len(self._control.credentials))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._control is None or not self.started or self._leaves_at is not None or self._drain_s == 0:
+            super().handle_exit(sig, frame)
+            return
+        self._control.is_leaving = True
+        self._leaves_at = time.monotonic() + self._drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def main() -> None:
@@ -44,19 +103,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    config = uvicorn.Config(
-        APP,
-        factory=True,
-        loop="uvloop",
-        http=BoundedHeadProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=options.grace_s,
-    )
-    _Server(config).run([socket.socket(fileno=options.socket_fd)])
+    try:
+        settings = read_settings()
+    except SettingsInvalid as error:
+        raise SystemExit(str(error)) from None
+    _Server(settings, grace_s=options.grace_s).run([socket.socket(fileno=options.socket_fd)])
 
 
 if __name__ == "__main__":

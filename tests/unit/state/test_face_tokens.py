@@ -168,11 +168,19 @@ def test_workers_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["templates.key"]
 
 
-def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o660, 0o644])
+def test_a_key_file_that_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     open_sealer(settings_of(tmp_path))
-    (tmp_path / "templates.key").chmod(0o640)
+    (tmp_path / "templates.key").chmod(mode)
     with pytest.raises(SettingsInvalid, match="chmod 600"):
         open_sealer(settings_of(tmp_path))
+
+
+def test_a_key_file_may_be_read_by_its_group(tmp_path: Path) -> None:
+    """As Kubernetes gives a volume to a user other than root."""
+    sealed = open_sealer(settings_of(tmp_path)).seal(b"plain", b"place")
+    (tmp_path / "templates.key").chmod(0o440)
+    assert open_sealer(settings_of(tmp_path)).open(sealed, b"place") == b"plain"
 
 
 @pytest.mark.parametrize("key", ["", "short", new_key()[:-4], new_key() + ",", "ü" * 44, new_key() + ",short"])
