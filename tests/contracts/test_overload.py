@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -85,8 +86,7 @@ def test_a_full_worker_refuses_by_the_head_of_a_request(contract: Contract) -> N
     """The busy answer comes to an unsigned body of nonsense, which has been read to its end and held by nobody."""
 
     async def run() -> None:
-        given, sent = services(max_in_flight=2), 0
-        object.__setattr__(given, "state", None)
+        given, sent = replace(services(max_in_flight=2), state=None), 0  # type: ignore[arg-type]
 
         async def body() -> AsyncIterator[bytes]:
             nonlocal sent
@@ -212,8 +212,8 @@ def test_whoever_waits_for_a_picture_from_elsewhere_steps_aside(call: Call, busy
             given.gate.count(Level.PICTURES, self.fill)
             return facepp.ANNA
 
-    given, fetcher = services(max_in_flight=1), Slow()
-    object.__setattr__(given, "fetcher", fetcher)
+    fetcher = Slow()
+    given = replace(services(max_in_flight=1), fetcher=fetcher)
 
     async def run() -> None:
         with app(given) as client:
@@ -231,8 +231,7 @@ def test_a_picture_that_cannot_be_fetched_leaves_nothing_behind(call: Call, _bus
     """The places that were given up for it are not given back a second time."""
 
     async def run() -> None:
-        given = services()
-        object.__setattr__(given, "fetcher", FakeFetcher({URL: FetchFailed("gone")}))
+        given = replace(services(), fetcher=FakeFetcher({URL: FetchFailed("gone")}))
         with app(given) as client:
             assert (await client.post(**call)).status_code == 400
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from contracts.facepp import bench
@@ -275,8 +276,7 @@ class BrokenState:
 @pytest.mark.parametrize("error", [StateUnavailable("redis"), RuntimeError(f"bug near {text(ANNA)}")])
 def test_a_fault_of_ours_is_an_internal_error(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever breaks, the answer is INTERNAL_ERROR, and the log repeats neither secrets nor pictures."""
-    given = bench.services()
-    object.__setattr__(given, "state", BrokenState(error))
+    given = replace(bench.services(), state=BrokenState(error))  # type: ignore[arg-type]
     answer = client(given).compare(files=files(ANNA, ANNA))
     assert (answer.status_code, answer.json()["error_message"]) == (500, "INTERNAL_ERROR")
     assert "formalSecret" not in caplog.text

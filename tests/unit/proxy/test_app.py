@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -210,10 +211,8 @@ def test_the_app_starts_and_closes_what_it_was_given() -> None:
         async def close(self) -> None:
             closed.append(self._name)
 
-    services = make_services(FakeEngine({}))
-    for name in ("engine", "fetcher", "state"):
-        object.__setattr__(services, name, Closing(name))
-    app = create_app(services, ())
+    parts: dict[str, Any] = {name: Closing(name) for name in ("engine", "fetcher", "state")}
+    app = create_app(replace(make_services(FakeEngine({})), **parts), ())
 
     async def live() -> None:
         async with app.router.lifespan_context(app):
