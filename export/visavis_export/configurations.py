@@ -38,7 +38,7 @@ class _Setting:
     model: str
     pattern: re.Pattern[bytes]
     value: str
-    #: How a configuration says it, for whoever has to.
+    #: The line of a configuration to show in error messages.
     wording: str
 
     def written(self, data: bytes, path: Path) -> bytes:

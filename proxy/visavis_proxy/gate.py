@@ -43,7 +43,7 @@ class Gate:
     """Counts what is under way in one worker; belongs to one event loop."""
 
     def __init__(self, *, max_pictures: int, max_body_bytes: int) -> None:
-        """While ``max_pictures`` are under way nobody is let in; who comes before, comes in with all of its own."""
+        """Rejects once ``max_pictures`` are in flight; an admitted request may exceed it by its own second picture."""
         self.max_pictures = max_pictures
         self.max_body_bytes = max_body_bytes
         self._levels = dict.fromkeys(Level, 0)

@@ -25,8 +25,8 @@ _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: Restart markers and the beginning and end of a picture: nothing follows that belongs to them.
 _JPEG_BARE: Final = frozenset(range(0xD0, 0xDA))
 _JPEG_SCAN: Final = b"\xff\xda"
-#: A scan's marker with its length and number of components, lest film that some cameras append be taken for scans:
-#: six megabytes of it hold the marker's two bytes some ninety times.
+#: A scan's marker with its length and number of components, so that video that some cameras append is not counted as
+#: scans: six megabytes of it hold the marker's two bytes some ninety times.
 _JPEG_SCANS: Final = tuple(_JPEG_SCAN + bytes((0, 6 + 2 * count, count)) for count in (1, 2, 3, 4))
 #: Sizes of the header behind the file's own, each beginning with its size.
 _BMP_OS2: Final = 12
