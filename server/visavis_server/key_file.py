@@ -1,10 +1,13 @@
-"""The credentials file of a first start: one random key that may use all contracts."""
+"""The credentials file: that of a first start has one random key, which may use all contracts."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
+
+from visavis_proxy.credentials import Credentials, CredentialsInvalid
+from visavis_server.errors import CommandFailed
 
 _TEMPLATE = """\
 # Who may call. One [[key]] table for each caller; read again at each start, and when the service gets SIGHUP.
@@ -43,3 +46,15 @@ def ensure_key_file(path: Path) -> bool:
     finally:
         draft.unlink(missing_ok=True)
     return True
+
+
+def check_keys(path: Path) -> None:
+    """See Credentials.load.
+
+    Raises:
+        CommandFailed: nobody could call with these.
+    """
+    try:
+        Credentials.load(path)
+    except CredentialsInvalid as error:
+        raise CommandFailed(str(error)) from error

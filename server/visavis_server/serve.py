@@ -20,7 +20,6 @@ import typer
 
 from visavis_client.faces import ModelIdentity
 from visavis_client.operating_points import OperatingPoints, OperatingPointsInvalid
-from visavis_proxy.credentials import Credentials, CredentialsInvalid
 from visavis_proxy.face_tokens import check_state
 from visavis_proxy.models import ModelsInvalid, read_models
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
@@ -28,9 +27,10 @@ from visavis_proxy.state import StateUnavailable
 from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime, check_installed, models_for_openvino
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
+from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
-from visavis_server.key_file import ensure_key_file
+from visavis_server.key_file import check_keys, ensure_key_file
 from visavis_server.own_repository import own_repository
 from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
@@ -68,6 +68,8 @@ def serve(options: ServeOptions) -> None:
     Raises:
         CommandFailed: it cannot serve; the text says why.
     """
+    # It means: read the keys anew. Until the workers can, they are read later anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = _settings(options)
     if options.triton is not None:
@@ -93,7 +95,8 @@ def serve(options: ServeOptions) -> None:
         if plan.make_triton is not None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
         line = f"ready: {plan.url}  keys: {key_file}  try: {_command()} compare A.jpg B.jpg"
-        asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(line)).run())
+        lines = "\n".join(filter(None, (line, unsigned_calls(settings))))
+        asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(lines), drain_s=settings.drain_s).run())
 
 
 def _command() -> str:
@@ -182,7 +185,7 @@ def _check_given_keys(options: ServeOptions) -> None:
     """Look at what is there before the models, which take their time."""
     path = _keys(options)
     if options.credentials is not None or path.exists():
-        _check_keys(path)
+        check_keys(path)
 
 
 def _key_file(options: ServeOptions) -> Path:
@@ -193,17 +196,8 @@ def _key_file(options: ServeOptions) -> Path:
             typer.echo(f"made a key for you: {path}")
     except OSError as error:
         raise CommandFailed(str(error)) from error
-    _check_keys(path)
+    check_keys(path)
     return path
-
-
-def _check_keys(path: Path) -> None:
-    """Raises CommandFailed where nobody could call with these."""
-    try:
-        if not Credentials.load(path):
-            raise CommandFailed(f"{path} names no key: nobody could call")
-    except (OSError, CredentialsInvalid) as error:
-        raise CommandFailed(str(error)) from error
 
 
 def _settings(options: ServeOptions) -> Settings:
@@ -240,15 +234,6 @@ def usable_models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
         return read_models(repository)
     except (ModelsInvalid, OperatingPointsInvalid) as error:
         raise CommandFailed(str(error)) from None
-
-
-def exposure(settings: Settings) -> str:
-    """What others can do with a service that does not listen on loopback alone."""
-    unsigned = "AWS calls, " if settings.aws.authorization == "NONE" else ""
-    return (
-        f"listening on {settings.host}, for others too: {unsigned}/health and /metrics need no key, and pictures, "
-        "answers and Face++'s secrets go in plain text: put TLS in front (docs/operations.md)"
-    )
 
 
 def _metrics_folder(data_dir: Path) -> Path:

@@ -44,16 +44,15 @@ class Plan:
     models: str
     #: Files that tell where the service is, while it serves.
     state_files: tuple[Path, ...]
-    #: As the workers' settings have it.
-    drain_s: float = 0.0
 
 
 class Supervisor:
     """Keeps a plan up until SIGINT or SIGTERM; SIGHUP has the workers read their keys anew."""
 
-    def __init__(self, plan: Plan, on_ready: Callable[[], None]) -> None:
-        """``on_ready`` is called once, when the service answers."""
+    def __init__(self, plan: Plan, on_ready: Callable[[], None], *, drain_s: float = 0.0) -> None:
+        """``on_ready`` is called once, when the service answers; ``drain_s`` is what the workers' settings have."""
         self._plan = plan
+        self._drain_s = drain_s
         self._on_ready = on_ready
         self._triton: EmbeddedTriton | None = None
         #: The last run of each.
@@ -116,7 +115,7 @@ class Supervisor:
         def next_run() -> WorkerProcess:
             self._check_models()
             plan = self._plan
-            self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=plan.drain_s)
+            self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=self._drain_s)
             return self._workers[at]
 
         return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff())

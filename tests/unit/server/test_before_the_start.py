@@ -18,10 +18,11 @@ from visavis_server.borrowing import borrowed_triton
 from visavis_server.compare import CompareOptions, compare
 from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import CommandFailed
+from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.main import app
 from visavis_server.ports import free_loopback_ports
 from visavis_server.reaching import wait_for_listener
-from visavis_server.serve import TRITON_LOG, ServeOptions, exposure, serve
+from visavis_server.serve import TRITON_LOG, ServeOptions, serve
 from visavis_server.triton import Device
 
 
@@ -173,6 +174,17 @@ def test_what_lies_open_beyond_loopback_is_one_line() -> None:
     assert "put TLS in front" in line
     assert "\n" not in line
     assert "AWS calls, /health" in exposure(Settings(host="::", aws=AwsSettings(authorization="NONE")))
+
+
+def test_who_may_call_unsigned_is_one_line_where_nobody_has_said_it() -> None:
+    """On loopback alone, and only while the setting is unset."""
+    line = unsigned_calls(Settings())
+    assert line is not None
+    assert "VISAVIS_AWS__AUTHORIZATION=AWS_IAM" in line
+    assert "\n" not in line
+    assert unsigned_calls(Settings(host="0.0.0.0")) is None
+    for setting in ("NONE", "AWS_IAM"):
+        assert unsigned_calls(Settings(aws=AwsSettings(authorization=setting))) is None
 
 
 def test_others_are_warned_of_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
