@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from visavis_client.errors import EngineBusy
 from visavis_proxy.bodies import announced_bytes, discard_body, read_body
+from visavis_proxy.stages import Stage, begin, during
 
 
 class InFlightFull(EngineBusy):
@@ -98,6 +99,7 @@ class Gate:
         try:
             with self._counted(Level.READING):
                 body = await read_body(request, max_bytes, held.grow)
+            begin(Stage.PARSE)
             place = Place(self, body, pictures)
             try:
                 yield place
@@ -163,7 +165,7 @@ class Place:
             yield
             return
         self.leave()
-        with self._gate._counted(Level.FETCHING):
+        with self._gate._counted(Level.FETCHING), during(Stage.FETCH):
             yield
         self._taken = self._gate._enter(self._pictures)
 

@@ -13,6 +13,7 @@ from visavis_client.errors import VisavisError
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
 from visavis_proxy.fetch import Fetcher, FetchError
 from visavis_proxy.metrics import Metrics
+from visavis_proxy.stages import Stage, during
 from visavis_proxy.state import StateStore, StateUnavailable
 
 Answer = TypeVar("Answer")
@@ -71,7 +72,8 @@ class MeasuredEngine:
         """See Engine."""
         begun, outcome = time.perf_counter(), "answered"
         try:
-            return await self._engine.analyse(image, max_faces=max_faces, region=region, timeout_s=timeout_s)
+            with during(Stage.ENGINE, then=Stage.ANSWER):
+                return await self._engine.analyse(image, max_faces=max_faces, region=region, timeout_s=timeout_s)
         except BaseException as error:
             outcome = engine_outcome(error)
             raise
@@ -122,7 +124,8 @@ class MeasuredState:
     async def _timed(self, operation: str, call: Awaitable[Answer]) -> Answer:
         begun, result = time.perf_counter(), "ok"
         try:
-            return await call
+            with during(Stage.STATE):
+                return await call
         except BaseException as error:
             result = state_result(error)
             raise

@@ -6,7 +6,7 @@ No label holds a key, a token or an address: contracts, statuses, outcomes and o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.gate import Gate, Level
 from visavis_proxy.restarts import read_restarts
 from visavis_proxy.results import Result
+from visavis_proxy.stages import Stage
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 #: Where workers of one service count together; the launcher sets it.
@@ -48,6 +49,14 @@ class Metrics:
         self._state = self._histogram(
             "state", "One call of the state's store.", ("backend", "operation", "result"), _STATE_SECONDS
         )
+        # Sums and no histogram: those of engine, fetch and state have their own, and the others take a millisecond.
+        self._stages = Counter(
+            "visavis_stage_seconds",
+            "Where the time of answered requests went; divided by their number, the stages add up to their mean.",
+            ("contract", "stage"),
+            registry=self._registry,
+        )
+        self._stages_of: dict[str, tuple[Counter, ...]] = {}
         self._gauge("workers", "Processes of the proxy that live.").set(1)
         self._limits = (
             self._gauge("pictures_in_flight_limit", "Pictures that may be under way at once."),
@@ -74,6 +83,16 @@ class Metrics:
         """Count one answer."""
         self._requests.labels(contract, status, outcome, limit).inc()
         self._request.labels(contract, result.value).observe(seconds)
+
+    def stages_passed(self, contract: str, seconds: Sequence[float]) -> None:
+        """Add an answered request's seconds, by stage."""
+        children = self._stages_of.get(contract)
+        if children is None:
+            children = tuple(self._stages.labels(contract, stage.name.lower()) for stage in Stage)
+            self._stages_of[contract] = children
+        for child, spent in zip(children, seconds, strict=True):
+            if spent:
+                child.inc(spent)
 
     def engine_answered(self, outcome: str, seconds: float) -> None:
         """Count one picture."""

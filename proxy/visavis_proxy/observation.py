@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -18,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from visavis_proxy.bodies import UNREAD
 from visavis_proxy.faults import log_fault
 from visavis_proxy.metrics import Metrics
-from visavis_proxy.results import NO_LIMIT, Blame, blame_of, limit_of, result_of
+from visavis_proxy.results import NO_LIMIT, Blame, Result, blame_of, limit_of, result_of
+from visavis_proxy.stages import Stage, Stopwatch, begin, start_stopwatch
 
 _NOTES: Final = "visavis.notes"
 #: The label of requests for none of the rooms.
@@ -63,7 +63,7 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
+        stopwatch = start_stopwatch()
         answer = _Answer(scope, send)
         try:
             await self._app(scope, receive, answer.send)
@@ -75,13 +75,16 @@ class Observation:
             log_fault(_log, fault)
             await _last_answer(answer, 500, "Internal Server Error")(scope, receive, answer.send)
         finally:
-            self._record(scope, answer, time.perf_counter() - begun)
+            self._record(scope, answer, stopwatch)
 
-    def _record(self, scope: Scope, answer: _Answer, seconds: float) -> None:
+    def _record(self, scope: Scope, answer: _Answer, stopwatch: Stopwatch) -> None:
+        seconds = stopwatch.stop()
         contract = self._contracts.get(scope.get("endpoint"), NO_CONTRACT)  # type: ignore[arg-type]
         noted: _Noted = scope.get(_NOTES) or _Noted(str(answer.status))
         result = result_of(scope["method"], answer.status, noted.outcome, noted.limit, noted.blame)
         self._metrics.request_answered(contract, answer.status, noted.outcome, noted.limit, result, seconds)
+        if result is Result.ANSWERED and contract != NO_CONTRACT:
+            self._metrics.stages_passed(contract, stopwatch.seconds)
         if _access.isEnabledFor(logging.INFO):
             line = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -110,6 +113,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            begin(Stage.SEND)
             self.status = message["status"]
             if self._scope.get(UNREAD):
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}

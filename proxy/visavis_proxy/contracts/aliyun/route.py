@@ -25,6 +25,7 @@ from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
 from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
+from visavis_proxy.stages import Stage, during
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class _Room:
         if call.method not in {"POST", "GET"}:
             raise Refusal(errors.ACTION_NOT_FOUND)
         check_operation(call)
-        await authenticate(call, self._services)
+        with during(Stage.VERIFY):
+            await authenticate(call, self._services)
         source, target = check_pictures(call)
         return await self._comparison.similarity(source, target, deadline, place)
 

@@ -38,6 +38,7 @@ from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
+from visavis_proxy.stages import Stage, during
 from visavis_proxy.state import StateUnavailable
 
 #: The document's spelling, the deployed one, and that of the SageMaker flavour.
@@ -113,7 +114,8 @@ async def _compare(request: Request, services: Services, endpoint: str) -> bytes
         services.gate.admit(request, max_bytes=settings.max_body_bytes, pictures=1) as place,
         asyncio.timeout(settings.answer_within_s),
     ):
-        await admit(request, place.body, services)
+        with during(Stage.VERIFY):
+            await admit(request, place.body, services)
         if endpoint == SAGEMAKER and not _is_json(request):
             raise Refused(UNSUPPORTED_MEDIA_TYPE)
         question = read_question(place.body)

@@ -33,6 +33,7 @@ from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
+from visavis_proxy.stages import Stage, during
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ class _Room:
             async with gate.admit(request, max_bytes=max_bytes, pictures=pictures) as place:
                 content_type = request.headers.get("content-type", "")
                 fields = read_fields(content_type, request.scope["query_string"], place.body)
-                key = await admit(fields, self._services)
+                with during(Stage.VERIFY):
+                    key = await admit(fields, self._services)
                 response = await work(fields, key, answers, place)
         except ClientDisconnect:
             raise

@@ -47,6 +47,7 @@ from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.results import SUCCESS
 from visavis_proxy.services import Services
+from visavis_proxy.stages import Stage, during
 
 PATH: Final = "/jdai/faceCompareV1"
 REQUEST_ID_HEADER: Final = "x-jdcloud-request-id"
@@ -104,10 +105,12 @@ class _Room:
     async def _answer(self, call: _Call, body: bytes) -> Response:
         """The envelope; a GatewayError, or an error that nobody expected, goes on to the caller."""
         watch = Stopwatch(self._services.clock)
-        account = authenticate(call.as_sent(body), self._services)
+        with during(Stage.VERIFY):
+            account = authenticate(call.as_sent(body), self._services)
         try:
             async with asyncio.timeout(self._settings.deadline_s):
-                await account.admit()
+                with during(Stage.VERIFY):
+                    await account.admit()
                 result = await self._compare(body, watch)
                 await account.charge()
             return call.called(result, charge=True, remain=account.remain)
