@@ -4,7 +4,7 @@ CommandFailed
 ├── TritonMissing        the embedded Triton cannot run in this environment
 ├── TritonFailed         Triton ended, or was not ready in time
 ├── ExportFailed         the graphs could not be made
-└── PortTaken            the service's own address cannot be listened on
+└── PortTaken            an address that was asked for cannot be listened on
 """
 
 
@@ -25,4 +25,4 @@ class ExportFailed(CommandFailed):
 
 
 class PortTaken(CommandFailed):
-    """The service's own address cannot be listened on."""
+    """An address that was asked for cannot be listened on."""

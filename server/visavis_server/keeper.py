@@ -44,10 +44,11 @@ class Keeper:
         *,
         backoff: Backoff,
         on_up: Callable[[], None] = lambda: None,
+        on_again: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_up`` is called every time that the process does its work.
+        """``on_up`` is called every time that the process does its work, ``on_again`` before every run but the first.
 
         ``make`` may raise CommandFailed where there must be no further run.
         """
@@ -55,6 +56,7 @@ class Keeper:
         self._make = make
         self._backoff = backoff
         self._on_up = on_up
+        self._on_again = on_again
         self._sleep = sleep
         self._clock = clock
         #: Set from the first time on that it was up.
@@ -84,3 +86,4 @@ class Keeper:
             delay_s = self._backoff.after(self._clock() - began)
             logger.error("%s: %s; starting it again in %.1f s", self._name, reason, delay_s)
             await self._sleep(delay_s)
+            self._on_again()

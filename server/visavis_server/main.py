@@ -87,6 +87,15 @@ def serve(
         typer.Option(metavar=_ADDRESS, envvar="VISAVIS_TRITON", help="A Triton that runs already: gRPC, or HTTP."),
     ] = None,
     device: DeviceOption = Device.AUTO,
+    triton_metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="VISAVIS_TRITON_METRICS_PORT",
+            help="Of the Triton started here, on 127.0.0.1.  [default: a free one]",
+            min=1,
+            max=65535,
+        ),
+    ] = None,
     cpu_runtime: Annotated[
         CpuRuntime,
         typer.Option(envvar="VISAVIS_CPU_RUNTIME", help="What runs the graphs on a CPU; auto: the faster, measured."),
@@ -109,6 +118,7 @@ def serve(
             model_repository=model_repository or default_repository(data_dir),
             data_dir=data_dir,
             triton=triton,
+            triton_metrics_port=triton_metrics_port,
             device=device,
             cpu_runtime=cpu_runtime,
             ready_file=ready_file,

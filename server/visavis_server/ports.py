@@ -6,6 +6,8 @@ import random
 import socket
 from pathlib import Path
 
+from visavis_server.errors import PortTaken
+
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST, _HIGHEST = 10_000, 65_535
 
@@ -26,6 +28,21 @@ def _ephemeral_range() -> tuple[int, int]:
     except (OSError, ValueError):
         return 32_768, 60_999  # the kernel's default
     return low, high
+
+
+def check_loopback_port(port: int) -> None:
+    """See that nobody listens on that TCP port of 127.0.0.1.
+
+    Raises:
+        PortTaken: somebody does, or this user must not.
+    """
+    with socket.socket() as probe:
+        # As Triton does: connections of a former run that are not forgotten yet do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTaken(f"cannot listen on 127.0.0.1:{port} for Triton's metrics: {error.strerror}") from error
 
 
 def free_loopback_ports(count: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import EmbeddedTriton
@@ -50,11 +50,22 @@ class TritonProcess:
 class WorkerProcess:
     """One run of a worker of the proxy."""
 
-    def __init__(self, listener: socket.socket, environment: Mapping[str, str], *, drain_s: float) -> None:
-        """``drain_s``: how long it still accepts after it was told to stop; the environment tells it the same."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        environment: Mapping[str, str],
+        *,
+        drain_s: float,
+        on_end: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """``drain_s``: how long it still accepts after it was told to stop; the environment tells it the same.
+
+        ``on_end`` is given its process id when it is gone.
+        """
         self._listener = listener
         self._environment = environment
         self._drain_s = drain_s
+        self._on_end = on_end
         self._process: asyncio.subprocess.Process | None = None
         self._is_up = False
         self._has_old_keys = False
@@ -113,3 +124,4 @@ class WorkerProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+        self._on_end(self._process.pid)

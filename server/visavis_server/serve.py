@@ -31,7 +31,9 @@ from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import check_keys, ensure_key_file
+from visavis_server.logs import configure_logs
 from visavis_server.own_repository import own_repository
+from visavis_server.ports import check_loopback_port
 from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
 from visavis_server.supervisor import Plan, Supervisor
@@ -57,6 +59,8 @@ class ServeOptions:
     data_dir: Path
     #: ``host:port`` (gRPC) or ``http://host:port`` of somebody else's Triton, or None for the embedded one.
     triton: str | None
+    #: On 127.0.0.1; None takes a free one. Of no effect where Triton is somebody else's.
+    triton_metrics_port: int | None
     device: Device
     cpu_runtime: CpuRuntime
     ready_file: Path | None
@@ -70,8 +74,8 @@ def serve(options: ServeOptions) -> None:
     """
     # It means: read the keys anew. Until the workers can, they are read later anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = _settings(options)
+    configure_logs(settings.log_format, logging.WARNING)
     if options.triton is not None:
         check_address(options.triton)
     with _alone_in(options.data_dir), listen(options.host, options.port) as listener:
@@ -81,6 +85,8 @@ def serve(options: ServeOptions) -> None:
             typer.echo(exposure(settings), err=True)
         if options.triton is None:
             TritonInstallation.find()
+            if options.triton_metrics_port is not None:
+                check_loopback_port(options.triton_metrics_port)
             check_installed(options.cpu_runtime, options.device)
             export(options.model_repository, options.data_dir)
         elif not (options.model_repository / "models.json").is_file():
@@ -91,9 +97,11 @@ def serve(options: ServeOptions) -> None:
             wait_for_listener(options.triton)
         usable_models(options.model_repository)
         key_file = _key_file(options)
-        plan = _plan(options, listener, key_file)
+        ports = TritonPorts.free(metrics=options.triton_metrics_port)
+        plan = _plan(options, listener, key_file, ports)
         if plan.make_triton is not None:
-            typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}")
+            numbers = f"http://127.0.0.1:{ports.metrics}/metrics"
+            typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}; its metrics: {numbers}")
         line = f"ready: {plan.url}  keys: {key_file}  try: {_command()} compare A.jpg B.jpg"
         lines = "\n".join(filter(None, (line, unsigned_calls(settings))))
         asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(lines), drain_s=settings.drain_s).run())
@@ -125,9 +133,8 @@ def _alone_in(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _plan(options: ServeOptions, listener: socket.socket, key_file: Path) -> Plan:
+def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports: TritonPorts) -> Plan:
     port = listener.getsockname()[1]
-    ports = TritonPorts.free()
     device = choose_device(options.device) if options.triton is None else options.device
     # Once: a Triton that is started again runs the models as the first one did.
     here = options.triton is None and device is Device.CPU

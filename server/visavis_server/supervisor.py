@@ -9,10 +9,12 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from visavis_server.backoff import Backoff
+from visavis_server.counting import Counting
 from visavis_server.errors import CommandFailed
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess, WorkerProcess
@@ -57,6 +59,7 @@ class Supervisor:
         self._triton: EmbeddedTriton | None = None
         #: The last run of each.
         self._workers: dict[int, WorkerProcess] = {}
+        self._counting = Counting(plan.environment, embedded=plan.make_triton is not None)
         self._stop = asyncio.Event()
         self._announced = False
 
@@ -109,16 +112,19 @@ class Supervisor:
             self._triton = make()
             return TritonProcess(self._triton)
 
-        return [Keeper("Triton", next_run, backoff=Backoff(), on_up=self._write_state)]
+        again = partial(self._counting.started_again, "triton")
+        return [Keeper("Triton", next_run, backoff=Backoff(), on_up=self._write_state, on_again=again)]
 
     def _worker_keeper(self, at: int) -> Keeper:
         def next_run() -> WorkerProcess:
             self._check_models()
             plan = self._plan
-            self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=self._drain_s)
+            ended = self._counting.ended
+            self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=self._drain_s, on_end=ended)
             return self._workers[at]
 
-        return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff())
+        again = partial(self._counting.started_again, "worker")
+        return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff(), on_again=again)
 
     def _check_models(self) -> None:
         """Raises CommandFailed: what starts now would have other models or thresholds than what runs beside it."""

@@ -81,9 +81,12 @@ class TritonPorts:
     metrics: int
 
     @classmethod
-    def free(cls) -> TritonPorts:
-        """Three that nobody listens on."""
-        return cls(*free_loopback_ports(3))
+    def free(cls, *, metrics: int | None = None) -> TritonPorts:
+        """Three that nobody listens on; that one for the metrics, if it is named."""
+        grpc, http, free = free_loopback_ports(3)
+        # Either of the two may be the named one, and then the third is not.
+        grpc, http = (free if port == metrics else port for port in (grpc, http))
+        return cls(grpc, http, metrics or free)
 
 
 class EmbeddedTriton:

@@ -26,6 +26,7 @@ from visavis_proxy.credentials import CredentialsInvalid
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_server.guard import die_with_parent
 from visavis_server.http_protocol import BoundedHeadProtocol
+from visavis_server.logs import configure_logs
 
 _log = logging.getLogger(__name__)
 
@@ -100,13 +101,11 @@ def main() -> None:
     die_with_parent()
     if os.getppid() != options.parent:
         raise SystemExit("the supervisor is gone")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         settings = read_settings()
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
+    configure_logs(settings.log_format, logging.INFO)
     _Server(settings, grace_s=options.grace_s).run([socket.socket(fileno=options.socket_fd)])
 
 

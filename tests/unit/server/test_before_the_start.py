@@ -36,6 +36,7 @@ def options(home: Path, **given: object) -> ServeOptions:
         "model_repository": home / "nowhere",
         "data_dir": home / "data",
         "triton": None,
+        "triton_metrics_port": None,
         "device": Device.CPU,
         "cpu_runtime": CpuRuntime.AUTO,
         "ready_file": None,

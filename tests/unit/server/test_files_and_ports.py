@@ -17,10 +17,10 @@ from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
-from visavis_server.ports import candidates, free_loopback_ports
+from visavis_server.ports import candidates, check_loopback_port, free_loopback_ports
 from visavis_server.serve import ServeOptions, in_flight, listen, local_url
 from visavis_server.state import ServingState, TritonState
-from visavis_server.triton import Device, check_shared_memory
+from visavis_server.triton import Device, TritonPorts, check_shared_memory
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -63,6 +63,20 @@ def test_a_taken_port_is_told_in_one_sentence() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
             listen("127.0.0.1", port)
+
+
+def test_tritons_metrics_may_have_a_port_of_ones_own() -> None:
+    """The others are another two; a taken one is told in a sentence."""
+    (named,) = free_loopback_ports(1)
+    ports = TritonPorts.free(metrics=named)
+    assert ports.metrics == named
+    assert len({ports.grpc, ports.http, ports.metrics}) == 3
+    check_loopback_port(named)
+    with (
+        socket.create_server(("127.0.0.1", named)),
+        pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{named} for Triton's metrics: Address already in use"),
+    ):
+        check_loopback_port(named)
 
 
 def test_an_address_of_elsewhere_is_told_in_one_sentence() -> None:
@@ -114,6 +128,7 @@ def test_the_cores_share_what_is_let_in(
         model_repository=Path(),
         data_dir=Path(),
         triton=None,
+        triton_metrics_port=None,
         device=Device.CPU,
         cpu_runtime=CpuRuntime.AUTO,
         ready_file=None,

@@ -34,7 +34,7 @@ class FakeProcess:
         self.stopped = True
 
 
-async def until_last_is_up(processes: list[FakeProcess], delays: list[float]) -> Keeper:
+async def until_last_is_up(processes: list[FakeProcess], delays: list[float], again: list[None]) -> Keeper:
     left = iter(processes)
     ups = itertools.count(1)
     wanted = sum(process._starts for process in processes)
@@ -47,6 +47,7 @@ async def until_last_is_up(processes: list[FakeProcess], delays: list[float]) ->
         "the process",
         lambda: next(left),
         backoff=Backoff(first_s=1, limit_s=3, settled_s=60),
+        on_again=lambda: again.append(None),
         on_up=lambda: all_up.set() if next(ups) == wanted else None,
         sleep=sleep,
         clock=lambda: 0.0,
@@ -62,9 +63,11 @@ async def until_last_is_up(processes: list[FakeProcess], delays: list[float]) ->
 def test_a_process_that_ends_is_started_again_after_a_growing_delay(caplog: pytest.LogCaptureFixture) -> None:
     processes = [FakeProcess(), FakeProcess(starts=False), FakeProcess(), FakeProcess(stays=True)]
     delays: list[float] = []
+    again: list[None] = []
     with caplog.at_level(logging.ERROR):
-        asyncio.run(until_last_is_up(processes, delays))
+        asyncio.run(until_last_is_up(processes, delays, again))
     assert delays == [1, 2, 3]
+    assert len(again) == 3
     assert all(process.stopped for process in processes)
     assert "the process: it would not start; starting it again in 2.0 s" in caplog.text
 
@@ -78,7 +81,7 @@ def test_a_process_that_never_started_is_not_tried_again() -> None:
 
 def test_a_cancelled_keeper_has_stopped_its_process() -> None:
     process = FakeProcess(stays=True)
-    asyncio.run(until_last_is_up([process], []))
+    asyncio.run(until_last_is_up([process], [], []))
     assert process.stopped
 
 
