@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 
+from visavis_server import stubs
 from visavis_server.errors import CommandFailed
 from visavis_server.triton import EmbeddedTriton
 
@@ -26,19 +27,26 @@ class TritonProcess:
 
     def __init__(self, triton: EmbeddedTriton) -> None:
         self._triton = triton
+        self._stubs: frozenset[int] = frozenset()
 
     async def start(self) -> None:
         """Returns when every model is loaded and warm."""
         await asyncio.to_thread(self._triton.start)
         await asyncio.to_thread(self._triton.wait_ready)
+        self._stubs = stubs.children_of(self._triton.pid)
 
     async def ended(self) -> str:
-        """Watches the process and its health."""
+        """Watches the process, the models' own processes, and its health."""
         misses = 0
         while misses < _MISSES:
             await asyncio.sleep(_WATCH_S)
             if self._triton.ended():
                 return "it ended"
+            if not stubs.all_live(self._stubs, self._triton.pid):
+                # Asked to stop, it would wait in vain for the one that is gone.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._triton.pid, signal.SIGKILL)
+                return "a process of its models ended"
             misses = 0 if await asyncio.to_thread(self._triton.healthy, "live") else misses + 1
         return "it is no longer live"
 

@@ -12,13 +12,9 @@ import pytest
 from trivial_models import save_doubler
 
 from visavis_server.backends.onnxruntime.configuration import ExecutionFault, ModelConfig, ModelInvalid
-from visavis_server.backends.onnxruntime.session import (
-    OnnxModel,
-    concatenate,
-    execution_providers,
-    session_options,
-    split,
-)
+from visavis_server.backends.onnxruntime.opening import session_options
+from visavis_server.backends.onnxruntime.providers import execution_providers
+from visavis_server.backends.onnxruntime.session import OnnxModel, concatenate, split
 
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 

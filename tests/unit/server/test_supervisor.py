@@ -26,6 +26,7 @@ class DyingTriton(EmbeddedTriton):
 
     def __init__(self, before_the_end: Callable[[], object]) -> None:
         self._before_the_end = before_the_end
+        self.pid = 0
 
     def start(self) -> None:
         pass

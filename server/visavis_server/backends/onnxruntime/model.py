@@ -5,6 +5,7 @@ The launcher copies the files into ``<backend directory>/onnxruntime``. Every mo
 """
 
 import importlib
+import os
 import sys
 import types
 from pathlib import Path
@@ -12,15 +13,17 @@ from pathlib import Path
 import triton_python_backend_utils as pb_utils
 
 
-def _import_session():
+def _import_modules():
     # The folder is a copy, outside any package, and its name is that of the library it wraps: it needs another one.
     package = types.ModuleType("visavis_onnx")
     package.__path__ = [str(Path(__file__).parent)]
     sys.modules[package.__name__] = package
-    return importlib.import_module(f"{package.__name__}.session")
+    return tuple(importlib.import_module(f"{package.__name__}.{name}") for name in ("session", "endurance"))
 
 
-session = _import_session()
+session, endurance = _import_modules()
+#: Of a process that ends itself.
+_EX_SOFTWARE = 70
 
 
 class TritonPythonModel:
@@ -36,15 +39,27 @@ class TritonPythonModel:
             )
         except session.ModelInvalid as error:
             raise pb_utils.TritonModelException(f"{args['model_name']}: {error}") from error
+        for remark in self._model.remarks:
+            say = getattr(pb_utils.Logger, f"log_{remark.level}")
+            say(f"{args['model_name']}: {remark.text}")
+        self._name = args["model_name"]
         self._input_names = [spec.name for spec in config.inputs]
+        self._endurance = endurance.Endurance(self._model.try_out)
 
     def execute(self, requests):
         """Answer what the dynamic batcher gathered; a fault is every request's answer, and Triton goes on."""
         try:
             answers = self._model.run([self._tensors(request) for request in requests])
         except session.ExecutionFault as error:
+            if self._endurance.is_spent():
+                # Triton would call the model ready for ever; the launcher sees that a process is gone and starts anew.
+                # Not by Logger: what it was told is lost with the process.
+                sys.stderr.write(f"{self._name}: nothing can be computed any more, so this process ends: {error}\n")
+                sys.stderr.flush()
+                os._exit(_EX_SOFTWARE)
             fault = pb_utils.TritonError(f"the batch could not be computed: {error}")
             return [pb_utils.InferenceResponse(error=fault) for _ in requests]
+        self._endurance.succeeded()
         return [
             pb_utils.InferenceResponse([pb_utils.Tensor(name, values) for name, values in answer.items()])
             for answer in answers

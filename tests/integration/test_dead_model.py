@@ -1,0 +1,116 @@
+"""A model whose process is gone does not answer faults for ever: Triton is started anew, and serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+from trivial_models import make_repository
+
+from visavis_server.backoff import Backoff
+from visavis_server.keeper import Keeper
+from visavis_server.processes import TritonProcess
+from visavis_server.stubs import children_of
+from visavis_server.triton import Device, EmbeddedTriton, TritonPorts
+
+ROW = [1.0, 2.0, 3.0, 4.0]
+DOUBLED = [2.0, 4.0, 6.0, 8.0]
+
+
+class Kept:
+    """A Triton that is kept up on the same ports."""
+
+    def __init__(self, repository: Path, log: Path) -> None:
+        self.ports = TritonPorts.free()
+        self.runs: list[EmbeddedTriton] = []
+
+        def next_run() -> TritonProcess:
+            self.runs.append(EmbeddedTriton(repository, log=log, device=Device.CPU, ports=self.ports))
+            return TritonProcess(self.runs[-1])
+
+        self.keeper = Keeper("Triton", next_run, backoff=Backoff())
+
+    def answer(self, model: str = "doubler") -> list[float] | int:
+        """A row's output, or the status of what was answered instead; 0 where nobody did."""
+        tensor = {"name": "x", "shape": [1, len(ROW)], "datatype": "FP32", "data": ROW}
+        url = f"http://127.0.0.1:{self.ports.http}/v2/models/{model}/infer"
+        try:
+            request = urllib.request.Request(url, json.dumps({"inputs": [tensor]}).encode())
+            with urllib.request.urlopen(request, timeout=10) as found:
+                output: list[float] = json.load(found)["outputs"][0]["data"]
+                return output
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    async def comes_back_after(self, scenario: Callable[[], None]) -> None:
+        """Run the scenario once it is up, and wait until another run answers."""
+        keeping = asyncio.create_task(self.keeper.run())
+        try:
+            await asyncio.wait_for(self.keeper.was_up.wait(), 30)
+            assert await asyncio.to_thread(self.answer) == DOUBLED
+            await asyncio.to_thread(scenario)
+            await asyncio.to_thread(self._wait_for_another_run)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    def _wait_for_another_run(self) -> None:
+        deadline = time.monotonic() + 20
+        while len(self.runs) == 1 or self.answer() != DOUBLED:
+            assert time.monotonic() < deadline, "it did not come back"
+            time.sleep(0.1)
+
+
+def test_a_killed_model_comes_back(tmp_path: Path) -> None:
+    """As the kernel kills one where memory is short."""
+    kept = Kept(make_repository(tmp_path / "models"), tmp_path / "log")
+
+    def scenario() -> None:
+        (stub,) = children_of(kept.runs[0].pid)
+        os.kill(stub, signal.SIGKILL)
+
+    asyncio.run(kept.comes_back_after(scenario))
+
+
+def add_broken_model(root: Path) -> None:
+    """One that fails for any row, as a model does whose card has an error that stays: it looks beyond a table's end."""
+    constants = [
+        helper.make_tensor("table", TensorProto.FLOAT, [1, 4], ROW),
+        helper.make_tensor("beyond", TensorProto.INT64, [1], [1]),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "beyond"], ["found"], axis=0),
+        helper.make_node("Add", ["x", "found"], ["y"]),
+    ]
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "broken", sides[:1], sides[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (root / "broken" / "1").mkdir(parents=True)
+    onnx.save(model, root / "broken" / "1" / "model.onnx")
+    text = (root / "doubler" / "config.pbtxt").read_text().replace("doubler", "broken")
+    (root / "broken" / "config.pbtxt").write_text(text)
+
+
+def test_a_model_that_only_fails_ends_itself(tmp_path: Path) -> None:
+    """Four faults are answers; at the fifth its process ends, because a row of its own fails as well."""
+    root = make_repository(tmp_path / "models")
+    add_broken_model(root)
+    kept = Kept(root, tmp_path / "log")
+
+    def scenario() -> None:
+        assert {kept.answer("broken") for _ in range(4)} == {500}
+        assert kept.answer("broken") in {500, 0}
+
+    asyncio.run(kept.comes_back_after(scenario))
+    assert "broken: nothing can be computed any more, so this process ends" in (tmp_path / "log").read_text()
