@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from visavis_server.http_protocol import MAX_HEAD_BYTES, BoundedHeadProtocol
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+class HastyProtocol(BoundedHeadProtocol):
+    """Does not wait long for a head."""
+
+    head_within_s = 0.4
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the method and the length of the body."""
+    if scope["type"] == "lifespan":
+        return
+    request = Request(scope, receive)
+    length = len(await request.body())
+    await PlainTextResponse(f"{request.method} {length}")(scope, receive, send)
+
+
+@contextmanager
+def served(protocol: type[BoundedHeadProtocol], **given: int) -> Iterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(PlainTextResponse("well"), http=BoundedHeadProtocol, ws="none", log_config=None)
+    config = uvicorn.Config(_echo, http=protocol, ws="none", log_config=None, **given)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -24,6 +43,18 @@ def address() -> Iterator[tuple[str, int]]:
     server.should_exit = True
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    with served(BoundedHeadProtocol) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hasty_address() -> Iterator[tuple[str, int]]:
+    with served(HastyProtocol, timeout_keep_alive=2) as found:
+        yield found
 
 
 def status(connection: socket.socket) -> int:
@@ -63,3 +94,136 @@ def test_the_refusal_can_be_read(connection: socket.socket) -> None:
     answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in answer
+
+
+GOOD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+def impatient(hasty_address: tuple[str, int]) -> Iterator[socket.socket]:
+    """A connection to a server that keeps an idle one for 2 s, and waits 0.4 s for the end of a head."""
+    with socket.create_connection(hasty_address, timeout=10) as opened:
+        yield opened
+
+
+def seconds_until_closed(connection: socket.socket, drip: bytes = b"") -> float:
+    """How long until the server closes a connection that sends ``drip`` ten times a second, or nothing."""
+    begun = time.monotonic()
+    connection.settimeout(0.1)
+    while time.monotonic() - begun < 8:
+        try:
+            connection.sendall(drip)
+            assert connection.recv(4096) == b""
+            break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("requests", [0, 1, 3])
+def test_an_idle_connection_is_kept_for_the_given_time(impatient: socket.socket, requests: int) -> None:
+    """Whether it has sent a request or none, so that whoever opens connections in advance may."""
+    for _ in range(requests):
+        impatient.sendall(GOOD)
+        assert status(impatient) == 200
+    assert 1.5 < seconds_until_closed(impatient) < 4
+
+
+@pytest.mark.parametrize("drip", [b"a", b"\r\n"], ids=["a head's bytes", "line ends"])
+@pytest.mark.parametrize("requests", [0, 1])
+def test_a_head_that_comes_byte_by_byte_has_its_time(impatient: socket.socket, requests: int, drip: bytes) -> None:
+    """From its first byte, on a new connection and after an answer; each byte earns no further time."""
+    for _ in range(requests):
+        impatient.sendall(GOOD)
+        assert status(impatient) == 200
+    impatient.sendall(b"\r\n" if drip == b"\r\n" else b"GET / HTTP/1.1\r\nX-Long: ")
+    assert seconds_until_closed(impatient, drip) < 1.5
+
+
+def test_a_body_takes_longer_than_a_head_may(impatient: socket.socket) -> None:
+    """The head's time is over with its end; the next head has all of it again."""
+    for _ in range(2):
+        impatient.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(0.2)
+        impatient.sendall(b"Content-Length: 3\r\n\r\n")
+        for byte in (b"1", b"2", b"3"):
+            time.sleep(0.2)
+            impatient.sendall(byte)
+        assert status(impatient) == 200
+
+
+def _until_closed(connection: socket.socket) -> bytes:
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+    return received
+
+
+_OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 9])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_offer_to_upgrade_is_ignored_and_the_body_read(connection: socket.socket, pieces: int, framing: str) -> None:
+    """Once answered, however the bytes are cut: a body that looks like a request is none."""
+    inner = b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
+    body, said = inner, b"Content-Length: %d\r\n" % len(inner)
+    if framing == "chunked":
+        body, said = b"%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner), b"Transfer-Encoding: chunked\r\n"
+    whole = b"POST /outer HTTP/1.1\r\nHost: x\r\n" + _OFFER + said + b"\r\n" + body
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    step = -(-len(whole) // pieces)
+    for start in range(0, len(whole), step):
+        connection.sendall(whole[start : start + step])
+        time.sleep(0.01)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    received = _until_closed(connection)
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert f"POST {len(inner)}".encode() in received
+    assert received.endswith(b"GET 0")
+
+
+def test_an_offer_to_speak_websocket_is_ignored_too(connection: socket.socket) -> None:
+    """It is a plain GET."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert status(connection) == 200
+
+
+def test_nobody_is_connected_elsewhere(connection: socket.socket) -> None:
+    """CONNECT is refused, and ends the connection."""
+    connection.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n")
+    assert _until_closed(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "tail", [b"0\r\n" + b"X-a: b\r\n" * 100_000, b"0\r\nX-a: " + b"b" * 1_000_000, b"5;" + b"e" * 1_000_000]
+)
+def test_what_stands_around_chunks_has_a_bound(connection: socket.socket, tail: bytes) -> None:
+    """Trailers without an end, one endless trailer, an endless extension: refused, not kept in memory."""
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    with pytest.raises(ConnectionError):
+        connection.sendall(tail * 100)
+
+
+def test_short_chunks_and_short_trailers_are_read(connection: socket.socket) -> None:
+    """A byte in each chunk is legal, and so is a trailer."""
+    chunks = b"1\r\na\r\n" * 100_000 + b"0\r\nX-Checksum: 1\r\n\r\n"
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert b"POST 100000" in connection.recv(4096)
+
+
+def test_a_long_body_with_a_request_behind_it_is_no_long_head(connection: socket.socket) -> None:
+    """Pipelined: the end of one body and the beginning of the next head come in one read."""
+    one = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + bytes(200_000)
+    head, rest = one[:20], one[20:]
+    connection.sendall(one + head)
+    time.sleep(0.05)
+    connection.sendall(rest)
+    received = b""
+    while received.count(b"POST 200000") < 2:
+        piece = connection.recv(65536)
+        assert piece
+        received += piece
+    assert b" 400 " not in received
