@@ -1,7 +1,7 @@
 """One process of the proxy: accepts from a listening socket that it shares with its like.
 
 Run by the supervisor as ``python -m visavis_server.worker``; settings come from ``VISAVIS_*``. It prints one line
-when it accepts, and ends when the supervisor does. SIGHUP: it reads its keys anew. SIGTERM: for a while it says that
+when it accepts, then a sign of life every second, and ends when the supervisor does. SIGHUP: it reads its keys anew. SIGTERM: for a while it says that
 it is not ready, then accepts nothing more and finishes requests in flight; a second one cuts that while short.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,7 +30,11 @@ from visavis_server.guard import die_with_parent
 from visavis_server.http_protocol import BoundedHeadProtocol
 from visavis_server.logs import configure_logs
 
+#: An idle one takes some kilobytes.
+_CONNECTIONS = 65536
 _log = logging.getLogger(__name__)
+#: The supervisor replaces a worker whose signs of life stay away for ten seconds.
+_SIGN_S = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -64,9 +70,18 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.should_exit:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_keys)
-            os.write(sys.stdout.fileno(), b"up\n")
-            # Nobody reads the pipe any more.
+            # The supervisor's pipe; whatever is printed must not fill it.
+            self._signs = os.dup(sys.stdout.fileno())
+            os.set_blocking(self._signs, False)
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+            os.write(self._signs, b"up\n")
+            self._show_life()
+
+    def _show_life(self) -> None:
+        # Full: nobody reads at the moment. Broken: the supervisor is gone, and so is this process.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._signs, b".")
+        asyncio.get_running_loop().call_later(_SIGN_S, self._show_life)
 
     def _reload_keys(self) -> None:
         if self._control is None:
@@ -91,6 +106,14 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def _allow_connections() -> None:
+    """As many as the system grants; the usual 1024 are taken by one client that opens and says nothing."""
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS if most == resource.RLIM_INFINITY else min(_CONNECTIONS, most)
+    if granted != resource.RLIM_INFINITY and granted < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="visavis_server.worker", description=__doc__)
@@ -106,6 +129,7 @@ def main() -> None:
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
     configure_logs(settings.log_format, logging.INFO)
+    _allow_connections()
     _Server(settings, grace_s=options.grace_s).run([socket.socket(fileno=options.socket_fd)])
 
 

@@ -33,9 +33,9 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(protocol: type[BoundedHeadProtocol], **given: int) -> Iterator[tuple[str, int]]:
+def served(protocol: type[BoundedHeadProtocol], *, timeout_keep_alive: int = 5) -> Iterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(_echo, http=protocol, ws="none", log_config=None, **given)
+    config = uvicorn.Config(_echo, http=protocol, ws="none", log_config=None, timeout_keep_alive=timeout_keep_alive)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
