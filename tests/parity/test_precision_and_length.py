@@ -16,8 +16,13 @@ from own_networks import embedder, write_pack
 from visavis_export.repository import DETECTOR, EMBEDDER, POINTS, RECORD, Repository
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-CONFIGS = tuple(
-    f"{model}/{name}" for model in ("face_embedder", "face_aligner") for name in ("config.pbtxt", "configs/cpu.pbtxt")
+CONFIGS = (
+    *(
+        f"{model}/{name}"
+        for model in ("face_embedder", "face_aligner")
+        for name in ("config.pbtxt", "configs/cpu.pbtxt")
+    ),
+    "face_embedder/configs/tensorrt.pbtxt",
 )
 
 
@@ -77,7 +82,7 @@ def long(export: Command, tmp_path_factory: pytest.TempPathFactory) -> Repositor
 
 
 def test_the_configurations_say_what_the_pack_says(long: Repository) -> None:
-    """Graph, record and both configurations of either model agree."""
+    """Graph, record and every configuration of either model agree."""
     record = json.loads(long.read(RECORD) or b"")
     assert (record["embedder"]["dimensions"], record["detector"]["second_look"]) == (512, False)
     for name in CONFIGS:
