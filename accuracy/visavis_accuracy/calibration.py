@@ -18,7 +18,7 @@ from visavis_accuracy.tail import Tail, fit_tail, tail_intervals
 EVIDENCE_PAIRS = 100
 #: A fitted tail is believed while it expects so many pairs above its threshold. Drawn from LFW, folders of that size
 #: give thresholds whose rate is within a factor of three in nineteen of twenty, and smaller ones rates up to a hundred
-#: times too high (docs/accuracy.md).
+#: times too high (docs/accuracy-evidence.md).
 FITTED_PAIRS = 10
 #: Every contract has a printed threshold at this rate, and below it the points before it are continued.
 LAST_NEEDED = 1e-4

@@ -39,7 +39,7 @@ def encode(picture: Image.Image) -> bytes:
 
 @pytest.mark.parametrize("name", ["hopper", "astronaut"])
 def test_a_turned_picture_turns_the_roll(service: RunningService, portraits: dict[str, bytes], name: str) -> None:
-    """YuNet's landmarks follow a turn by a third at least (docs/accuracy.md), and so does roll."""
+    """YuNet's landmarks follow a turn by a third at least (docs/accuracy-evidence.md), and so does roll."""
     whole = Image.open(io.BytesIO(portraits[name])).convert("RGB")
     turns = (-30, -15, 0, 15, 30)
     faces = largest_faces(service, [encode(whole.rotate(-turn, Image.Resampling.BICUBIC)) for turn in turns])
