@@ -15,6 +15,7 @@ from visavis_client.errors import (
     EngineBusy,
     EngineFault,
     EngineTimeout,
+    EngineUnavailable,
     PictureTooLarge,
     PictureUnreadable,
     RegionInvalid,
@@ -106,4 +107,7 @@ def fault_in(text: str) -> VisavisError | None:
         return EngineTimeout("no answer from Triton in time")
     if "exceeds maximum queue size" in words:
         return EngineBusy("Triton's queue is full")
+    # One instance's process is gone or hangs: whoever keeps Triton up starts it anew.
+    if "stub process" in words and "not healthy" in words:
+        return EngineUnavailable(text[:200])
     return None

@@ -10,14 +10,19 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 
-from visavis_server import stubs
 from visavis_server.errors import CommandFailed
+from visavis_server.stubs import Watch
 from visavis_server.triton import EmbeddedTriton
 
 _WATCH_S = 0.5
-#: So many times in a row must Triton fail to say that it is live before it is replaced.
-_MISSES = 4
+#: So many times in a row must Triton fail to say that it is live before it is replaced, which is sooner than a request
+#: gives up: those that it holds are then told to come again.
+_MISSES = 3
 _WORKER_START_S = 60.0
+#: A worker's event loop gives a sign of life every second. So many times in a row none may come within two: counted,
+#: not timed, so that a machine that slept kills nobody when it wakes.
+_SIGN_S = 2.0
+_SIGNS_MISSED = 5
 #: Longer than any contract lets a request take.
 _GRACE_S = 15
 
@@ -27,26 +32,36 @@ class TritonProcess:
 
     def __init__(self, triton: EmbeddedTriton) -> None:
         self._triton = triton
-        self._stubs: frozenset[int] = frozenset()
 
     async def start(self) -> None:
         """Returns when every model is loaded and warm."""
         await asyncio.to_thread(self._triton.start)
         await asyncio.to_thread(self._triton.wait_ready)
-        self._stubs = stubs.children_of(self._triton.pid)
 
     async def ended(self) -> str:
-        """Watches the process, the models' own processes, and its health."""
+        """Watches the process, the models' own processes, and its health; what is left of it then is killed."""
+        watches = [asyncio.create_task(watch) for watch in (self._until_a_fault(), self._until_silent())]
+        try:
+            done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+            # Asked to stop, it would wait for what does not answer.
+            self._triton.kill()
+            return done.pop().result()
+        finally:
+            for watch in watches:
+                watch.cancel()
+
+    async def _until_a_fault(self) -> str:
+        watch = Watch(self._triton.pid)
+        while not self._triton.ended():
+            if (fault := watch.fault()) is not None:
+                return fault
+            await asyncio.sleep(_WATCH_S)
+        return "it ended"
+
+    async def _until_silent(self) -> str:
         misses = 0
         while misses < _MISSES:
             await asyncio.sleep(_WATCH_S)
-            if self._triton.ended():
-                return "it ended"
-            if not stubs.all_live(self._stubs, self._triton.pid):
-                # Asked to stop, it would wait in vain for the one that is gone.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._triton.pid, signal.SIGKILL)
-                return "a process of its models ended"
             misses = 0 if await asyncio.to_thread(self._triton.healthy, "live") else misses + 1
         return "it is no longer live"
 
@@ -103,9 +118,18 @@ class WorkerProcess:
             self.reload_keys()
 
     async def ended(self) -> str:
-        """Waits for its end."""
-        assert self._process is not None  # noqa: S101 (it was started)
-        return f"it ended with status {await self._process.wait()}"
+        """Waits for its end, which a worker that gives no sign of life is put to."""
+        assert self._process is not None and self._process.stdout is not None  # noqa: S101, PT018 (it was started)
+        missed = 0
+        while missed < _SIGNS_MISSED:
+            try:
+                if not await asyncio.wait_for(self._process.stdout.read(64), _SIGN_S):
+                    return f"it ended with status {await self._process.wait()}"
+                missed = 0
+            except TimeoutError:
+                missed += 1
+        self._process.kill()
+        return f"it gave no sign of life for {_SIGNS_MISSED * _SIGN_S:.0f} s"
 
     def reload_keys(self) -> None:
         """Have it read its keys anew; one that is starting, and may have read them already, as soon as it can hear."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.metadata
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,8 +28,10 @@ from visavis_server.ports import free_loopback_ports
 
 #: Less than this and the models' regions do not fit, with room to grow for large pictures.
 _SHARED_MEMORY_NEEDED = 256 << 20
-_HEALTH_TIMEOUT_S = 5.0
+_HEALTH_TIMEOUT_S = 2.0
 _READY_POLL_S = 0.1
+#: For what the guard does when Triton is gone.
+_GUARD_TIMEOUT_S = 5.0
 _LOG_TAIL_LINES = 8
 
 
@@ -239,13 +244,26 @@ class EmbeddedTriton:
                 raise TritonFailed(f"Triton was not ready within {self._ready_timeout_s:.0f} s; {self._last_words()}")
             time.sleep(_READY_POLL_S)
 
+    def kill(self) -> None:
+        """End the server at once, requests in flight included; ``stop`` waits for the rest, and tidies up."""
+        if not self.ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
     def stop(self) -> None:
         """Let requests in flight finish, then end the server and all it started; does nothing if it is gone."""
         process, self._guard = self._guard, None
         if process is not None:
             assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
             process.stdin.close()
-            process.wait()
+            try:
+                process.wait(self._stop_timeout_s + _GUARD_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                # The guard itself hangs, or waits for a process that the system does not let go.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+                process.kill()
+                process.wait()
             process.stdout.close()
         if self._working is not None:
             # The guard has done so already, unless it was killed itself or never ran.

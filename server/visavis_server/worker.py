@@ -1,8 +1,9 @@
 """One process of the proxy: accepts from a listening socket that it shares with its like.
 
 Run by the supervisor as ``python -m visavis_server.worker``; settings come from ``VISAVIS_*``. It prints one line
-when it accepts, then a sign of life every second, and ends when the supervisor does. SIGHUP: it reads its keys anew. SIGTERM: for a while it says that
-it is not ready, then accepts nothing more and finishes requests in flight; a second one cuts that while short.
+when it accepts, then a sign of life every second, and ends when the supervisor does. SIGHUP: it reads its keys anew.
+SIGTERM: for a while it says that it is not ready, then accepts nothing more and finishes requests in flight; a second
+one cuts that while short.
 """
 
 from __future__ import annotations

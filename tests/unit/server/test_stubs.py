@@ -1,24 +1,32 @@
-"""A model's process that ended is noticed, and nobody else's."""
+"""A model's process that ended or stopped is noticed, and nobody else's."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from visavis_server.stubs import all_live, children_of
+from visavis_server.stubs import Watch, children_of
 
-#: Ends with its input, so with this test.
-WAITING = (sys.executable, "-c", "import sys; sys.stdin.read()")
+#: Ends with its input, so with this test. Its argument is what Triton calls an instance.
+WAITING = (sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "face_detector_0_0")
 
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(WAITING, stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(WAITING, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         yield process
+
+
+def wait_for(child: subprocess.Popen[bytes], what: int) -> None:
+    """Wait for its end or its stop, and leave it as it is."""
+    os.waitid(os.P_PID, child.pid, what | os.WNOWAIT)
 
 
 def test_a_process_of_ours_is_found(child: subprocess.Popen[bytes]) -> None:
@@ -26,18 +34,49 @@ def test_a_process_of_ours_is_found(child: subprocess.Popen[bytes]) -> None:
     assert child.pid not in children_of(os.getppid())
 
 
-def test_one_that_ended_is_noticed_before_anybody_collected_it(child: subprocess.Popen[bytes]) -> None:
-    assert all_live([child.pid], os.getpid())
+def test_one_that_lives_has_no_fault(child: subprocess.Popen[bytes]) -> None:
+    watch = Watch(os.getpid())
+    assert [watch.fault() for _ in range(50)] == [None] * 50
+
+
+def test_one_that_was_killed_is_noticed_before_anybody_collected_it(child: subprocess.Popen[bytes]) -> None:
+    watch = Watch(os.getpid())
     child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not all_live([child.pid], os.getpid())
+    wait_for(child, os.WEXITED)
+    assert watch.fault() == "the process of face_detector_0_0 was ended by SIGKILL"
     child.wait()
-    assert not all_live([child.pid], os.getpid())
+    assert watch.fault() == "the process of face_detector_0_0 is gone"
 
 
-def test_another_process_with_the_same_number_is_not_taken_for_it(child: subprocess.Popen[bytes]) -> None:
-    assert not all_live([child.pid], child.pid)
+def test_one_that_ended_itself_says_with_which_status() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input(); raise SystemExit(70)"], stdin=subprocess.PIPE) as child:
+        watch = Watch(os.getpid())
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        wait_for(child, os.WEXITED)
+        assert watch.fault() == f"the process of one of its models, {child.pid}, ended with status 70"
 
 
-def test_without_processes_nothing_is_missing() -> None:
-    assert all_live([], os.getpid())
+def test_one_that_is_stopped_is_noticed_at_the_third_look_in_a_row(child: subprocess.Popen[bytes]) -> None:
+    watch = Watch(os.getpid())
+    child.send_signal(signal.SIGSTOP)
+    wait_for(child, os.WSTOPPED)
+    assert [watch.fault() for _ in range(2)] == [None] * 2
+    child.send_signal(signal.SIGCONT)
+    wait_for(child, os.WCONTINUED)
+    assert watch.fault() is None
+    child.send_signal(signal.SIGSTOP)
+    wait_for(child, os.WSTOPPED)
+    assert [watch.fault() for _ in range(3)] == [None, None, "the process of face_detector_0_0 is stopped"]
+    child.send_signal(signal.SIGCONT)
+
+
+def test_a_triton_that_is_stopped_or_gone_is_noticed_itself(child: subprocess.Popen[bytes]) -> None:
+    watch = Watch(child.pid)
+    child.send_signal(signal.SIGSTOP)
+    wait_for(child, os.WSTOPPED)
+    assert [watch.fault() for _ in range(3)] == [None, None, "it is stopped"]
+    child.kill()
+    child.wait()
+    assert watch.fault() == "it is gone"
