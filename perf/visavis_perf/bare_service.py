@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from visavis_perf.bare import Runtime, decode, load
 from visavis_perf.inputs import DETECTOR_SIDE, EMBEDDER_SIDE
 
+#: A picture's, under the names of the service's steps; letterboxing is the decoder's there, too.
+PARTS = ("decode", "detect", "align", "embed")
 #: Where the viewer's left eye, right eye and nose come to lie in a 112×112 face (ArcFace's usual template).
 _ALIGNED = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366]], np.float32)
 
@@ -32,6 +35,8 @@ class BareService:
             for _ in range(pictures_at_once)
         ]
         self._pool = ThreadPoolExecutor(pictures_at_once)
+        #: Seconds of each picture's parts, as PARTS has them.
+        self.parts_s: list[tuple[float, ...]] = []
 
     def answer(self, jpegs: Sequence[bytes]) -> list[npt.NDArray[np.float32]]:
         """Embeddings of one request's pictures, at most one for each lane, side by side."""
@@ -41,16 +46,22 @@ class BareService:
 
     def _one(self, lane: int, jpeg: bytes) -> npt.NDArray[np.float32]:
         detector, embedder = self._lanes[lane]
+        clock = [time.perf_counter()]
         picture = decode(jpeg)
         height, width = picture.shape[:2]
         scale = DETECTOR_SIDE / max(height, width)
         letterbox = np.zeros((1, DETECTOR_SIDE, DETECTOR_SIDE, 3), np.uint8)
         size = (round(width * scale), round(height * scale))
         letterbox[0, : size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
+        clock.append(time.perf_counter())
         points = detector(letterbox)["landmarks"][0, 0, :3].astype(np.float32) / scale
+        clock.append(time.perf_counter())
         turn = cv2.getAffineTransform(points, _ALIGNED)
         face = cv2.warpAffine(picture, turn, (EMBEDDER_SIDE, EMBEDDER_SIDE), flags=cv2.INTER_LINEAR)
+        clock.append(time.perf_counter())
         embedding: npt.NDArray[np.float32] = np.array(embedder(face[None])["embedding"][0], np.float32)
+        clock.append(time.perf_counter())
+        self.parts_s.append(tuple(after - before for before, after in pairwise(clock)))
         return embedding
 
     def times_s(self, requests: Sequence[Sequence[bytes]]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Pictures of a record: throughput against latency, and the stages of a request."""
+"""Pictures of a record: throughput against latency, and where a request's time goes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,25 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from visavis_perf.milliseconds import LATER, OUTSIDE, WAY, columns
 from visavis_perf.results import exchange
-from visavis_perf.triton_statistics import STAGES
 
-_PARTS = ("queue", "input", "infer", "output")
+#: What a bar is cut into: rows of milliseconds.py, and a colour.
+_PARTS = {
+    "outside the proxy": ((OUTSIDE,), "#c7c7c7"),
+    "proxy": (("read", "parse", "verify", "state", "fetch", "answer", "send"), "#8c564b"),
+    "proxy ↔ Triton": ((WAY,), "#9467bd"),
+    "decode, queue": (("decode, queue",), "#aec7e8"),
+    "decode": (("decode",), "#1f77b4"),
+    "detect, queue": (("detect, queue",), "#ffbb78"),
+    "detect": (("detect",), "#ff7f0e"),
+    "align, queue": (("align, queue",), "#dbdb8d"),
+    "align": (("align",), "#bcbd22"),
+    "embed, queue": (("embed, queue",), "#98df8a"),
+    "embed": (("embed",), "#2ca02c"),
+    "between steps": (("between steps",), "#e377c2"),
+    "the later of two pictures": ((LATER,), "#7f7f7f"),
+}
 
 
 def draw(record: Mapping[str, Any], folder: Path, stem: str) -> list[str]:
@@ -34,23 +49,24 @@ def draw(record: Mapping[str, Any], folder: Path, stem: str) -> list[str]:
 
 
 def _curves(record: Mapping[str, Any], axes: Any) -> bool:
+    """95th percentiles: a point of a curve has too few answers for the 99th."""
     http = {name: curve for name, curve in record.get("http", {}).items() if curve["curve"]}
     if record.get("peer", {}).get("curve"):
         http["peer"] = record["peer"]
     for name, curve in http.items():
-        points = [point for point in curve["curve"] if point["p99_ms"] is not None]
+        points = [point for point in curve["curve"] if point.get("p95_ms") is not None]
         shares = [point["goodput"] / curve["limit_per_s"] for point in points]
-        axes[0].plot(shares, [point["p99_ms"] for point in points], marker="o", markersize=3, label=name)
-    _label(axes[0], "HTTP, open loop: p99", "good answers, share of the limit")
+        axes[0].plot(shares, [point["p95_ms"] for point in points], marker="o", markersize=3, label=name)
+    _label(axes[0], "HTTP, open loop: 95th percentile", "good answers, share of the limit")
     shown = 0
     for name, scenario in record.get("scenarios", {}).items():
         known = scenario["pictures"] in record["limits"]
         if scenario["model"] == "face_analysis" and known and len(scenario["points"]) > 1:
-            shares = [point["images_per_s"] / scenario["limit_per_s"] for point in scenario["points"]]
-            p99 = [point["p99_ms"] for point in scenario["points"]]
-            axes[1].plot(shares, p99, marker="o", markersize=3, label=name)
+            points = [point for point in scenario["points"] if point.get("p95_ms") is not None]
+            shares = [point["images_per_s"] / scenario["limit_per_s"] for point in points]
+            axes[1].plot(shares, [point["p95_ms"] for point in points], marker="o", markersize=3, label=name)
             shown += 1
-    _label(axes[1], "ensemble through perf_analyzer: p99", "images/s, share of the limit")
+    _label(axes[1], "ensemble through perf_analyzer: 95th percentile", "images/s, share of the limit")
     return bool(http) or shown > 0
 
 
@@ -63,31 +79,29 @@ def _label(axes: Axes, title: str, across: str) -> None:
 
 
 def _stages(record: Mapping[str, Any], axes: Any) -> bool:
-    ensemble = record.get("scenarios", {}).get("ensemble", {})
-    closed = {f"{point['value']} at once": ensemble["stages"][point["value"]] for point in ensemble.get("points", [])}
-    http = {name: curve["stages"] for name, curve in record.get("http", {}).items() if curve.get("stages")}
-    _bars(axes[0], closed, "ensemble: mean ms of a picture")
-    _bars(axes[1], http, "best load over HTTP: mean ms of a picture")
-    return bool(closed or http)
+    http, closed = columns(record)
+    _bars(axes[0], closed, "ensemble: mean of a picture")
+    _bars(axes[1], http, "best load over HTTP: mean of a request")
+    shown = {label: bar for each in axes for bar, label in zip(*each.get_legend_handles_labels(), strict=True)}
+    if shown:
+        # Beside the bars, where it hides none of them.
+        axes[1].figure.legend(shown.values(), shown, loc="outside right center", fontsize=8, reverse=True)
+    return bool(shown)
 
 
-def _bars(axes: Axes, loads: Mapping[str, Mapping[str, Mapping[str, float]]], title: str) -> None:
-    """One bar for each load, cut into each stage's queue and work, and the rest between stages."""
-    colours = plt.get_cmap("tab20")
+def _bars(axes: Axes, loads: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """One bar for each load, cut into its parts, as shares of the whole: waiting pale, work full."""
     names = list(loads)
+    wholes = [sum(loads[name].values()) for name in names]
     floor = [0.0] * len(names)
-    cuts = [(stage, part) for stage in STAGES for part in ("queue", "work")]
-    for number, (stage, part) in enumerate([*cuts, ("face_analysis", "between")]):
-        heights = [_height(loads[name].get(stage, {}), part) for name in names]
-        axes.bar(names, heights, bottom=floor, color=colours(number), label=f"{stage} {part}")
+    for part, (rows, colour) in _PARTS.items():
+        heights = [
+            sum(loads[name].get(row, 0.0) for row in rows) / whole for name, whole in zip(names, wholes, strict=True)
+        ]
+        if any(heights):
+            axes.bar(names, heights, bottom=floor, color=colour, label=part)
         floor = [low + height for low, height in zip(floor, heights, strict=True)]
-    axes.set(title=title, ylabel="ms")
-    axes.tick_params(axis="x", labelrotation=30, labelsize=7)
-    if names:
-        axes.legend(fontsize=7)
-
-
-def _height(stage: Mapping[str, float], part: str) -> float:
-    if part != "work":
-        return stage.get(part, 0.0)
-    return sum(stage.get(each, 0.0) for each in _PARTS[1:])
+    for name, whole, top in zip(names, wholes, floor, strict=True):
+        axes.annotate(f"{whole:.0f} ms", (name, max(1.0, top)), ha="center", va="bottom", fontsize=8)
+    axes.set(title=title, ylabel="share", ylim=(min(0.0, *floor, 0.0), 1.08))
+    axes.tick_params(axis="x", labelrotation=30, labelsize=8)

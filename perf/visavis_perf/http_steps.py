@@ -12,7 +12,7 @@ from visavis_perf.brackets import Bracketed
 from visavis_perf.contracts import Aliyun, Aws, Contract, FacePp, JdCloud, bodies
 from visavis_perf.load import Load, run
 from visavis_perf.run import Run
-from visavis_perf.samples import Summary, summarise
+from visavis_perf.samples import Latencies, Summary, percentile_ms, pooled, summarise
 from visavis_perf.search import BEST_LOAD_P99_MS, best_of, explore, unfilled
 from visavis_perf.service import Service
 
@@ -102,7 +102,8 @@ def _at_best(
         if best["serves"] or not bench.pace.allows(again_s):
             break
     good = sum(one.result.good for one in found.runs)
-    return {"best": best, **account(before, after, good * per_request)}
+    caller_ms = sum((one.result.mean_ms or 0.0) * one.result.good for one in found.runs) / max(1, good)
+    return {"best": best, **account(before, after, good * per_request, caller_ms=caller_ms)}
 
 
 def _filling(bench: Run, load: Load, pictures: str, share: float) -> float:
@@ -128,16 +129,16 @@ def _offer_share(load: Load, seconds: float, share: float, limit: float) -> Summ
 
 
 def best_load(found: Bracketed[Summary], offered: float) -> dict[str, Any]:
-    """Medians of the runs that count; ``offered`` is the rate as a share of the limit."""
+    """Medians of the runs that count, and latencies of all of them; ``offered`` is the rate as a share of the limit."""
     wrong = sum(one.result.wrong for one in found.runs)
-    p99_ms = found.median_of(lambda one: one.result.p99_ms)
+    latencies = pooled(one.result for one in found.counted)
+    slowest_ms = percentile_ms(latencies, 99)
     return {
         **found.as_dict(),
         "offered": round(offered, 4),
         "rate": found.median_of(lambda one: one.result.rate),
         "goodput": found.median_of(lambda one: one.result.goodput),
-        "p50_ms": found.median_of(lambda one: one.result.p50_ms),
-        "p99_ms": p99_ms,
+        **Latencies.of(latencies).as_dict(),
         "wrong": wrong,
-        "serves": wrong == 0 and p99_ms is not None and p99_ms <= BEST_LOAD_P99_MS,
+        "serves": wrong == 0 and slowest_ms is not None and slowest_ms <= BEST_LOAD_P99_MS,
     }

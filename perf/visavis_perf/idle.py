@@ -10,15 +10,18 @@ from itertools import count
 from typing import Any, TypeVar
 
 from visavis_perf.bare import Runtime
-from visavis_perf.bare_service import BareService
+from visavis_perf.bare_service import PARTS, BareService
 from visavis_perf.brackets import Bracketed, bracketed
 from visavis_perf.contracts import OK, Contract
 from visavis_perf.http_steps import contracts, load_of
 from visavis_perf.load import run_idle
+from visavis_perf.milliseconds import divided_request_ms, typical_ms
 from visavis_perf.places import REPOSITORY
+from visavis_perf.proxy_metrics import read_times
 from visavis_perf.run import Run
-from visavis_perf.samples import Sample, percentile_ms
+from visavis_perf.samples import Latencies, Sample, percentile_ms
 from visavis_perf.service import Service, ServiceFailed
+from visavis_perf.triton_trace import passed_ms, tracing
 
 _WARM_UP_TURNS = 2
 #: About what a turn of each takes.
@@ -33,7 +36,30 @@ def idle_step(bench: Run, service: Service) -> dict[str, Any]:
     served_by = {model: _library(_configuration(service, model)) for model in ("face_detector", "face_embedder")}
     known = contracts(service)
     rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
-    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows}
+    traced = _traced(bench, service, known["aws"])
+    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows, "traced": traced}
+
+
+def _traced(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:
+    """Where an idle service's picture spends its time, by Triton's traces and the proxy's stages.
+
+    Apart from the turns that are judged, for being traced costs something, too.
+    """
+    assert service.triton_http is not None  # noqa: S101 (only the peer has none)
+    load = load_of(bench, service, contract, "250")
+    size = bench.plan.idle_turns * bench.plan.idle_requests
+    run_idle(load, bench.plan.idle_requests)
+    before = read_times(service.url)
+    with tracing(service.triton_http) as traced:
+        samples = run_idle(load, size)
+    proxy = read_times(service.url).since(before)
+    good = [1000 * sample.latency_s for sample in samples if sample.kind == OK]
+    if not good or not traced.pictures:
+        raise ServiceFailed("the idle service gave no good answer, or Triton no trace, while it was traced")
+    passed = [passed_ms(marks) for marks in traced.pictures]
+    inside_ms = sum(sum(rows.values()) for rows in passed) / len(passed)
+    rows = divided_request_ms(sum(good) / len(good), proxy, inside_ms, typical_ms(passed))
+    return {"pictures": len(passed), "milliseconds": rows}
 
 
 def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime, threads: int) -> dict[str, Any]:
@@ -71,7 +97,8 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
         )
     finally:
         bare.close()
-    return _row(found)
+    parts = [dict(zip(PARTS, (1000 * part for part in picture), strict=True)) for picture in bare.parts_s]
+    return _row(found) | {"bare_parts_ms": typical_ms(parts)}
 
 
 def _row(found: Bracketed[list[Sample]]) -> dict[str, Any]:
@@ -79,8 +106,9 @@ def _row(found: Bracketed[list[Sample]]) -> dict[str, Any]:
     samples = [sample for one in found.runs for sample in one.result]
     return {
         **found.as_dict(),
+        **Latencies.of([sample.latency_s for sample in samples if sample.kind == OK]).as_dict(),
+        # Of turns, as the bare work's is.
         "p50_ms": found.median_of(lambda one: one.rate),
-        "p99_ms": percentile_ms([sample.latency_s for sample in samples if sample.kind == OK], 99),
         "bare_p50_ms": found.median_of(lambda one: one.yardstick),
         "wrong": sum(sample.kind != OK for sample in samples),
     }

@@ -63,6 +63,7 @@ def overload_step(bench: Run, service: Service, best: Mapping[str, Any]) -> dict
         "goodput_of_peak": round(found.share / peak, 4),
         "peak_steady": best["steady"],
         "busy_p99_ms": found.median_of(lambda one: one.result.whole.busy_p99_ms),
+        "refused": sum(one.result.whole.busy for one in found.runs),
         "wrong": sum(one.result.whole.wrong for one in found.runs),
         "recovery_s": max(one.result.recovery_s for one in found.runs),
         **account(before, after, pictures),

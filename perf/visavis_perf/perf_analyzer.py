@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from visavis_perf.places import SHARED
+from visavis_perf.samples import needed
 from visavis_perf.scenario_files import Scenario
 
 _RUN_TIMEOUT_S = 300
+_COUNT = re.compile(r"Request count: (\d+)")
 _WINDOW = re.compile(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec")
 
 
@@ -52,16 +54,22 @@ class Point:
     #: Pictures a second: requests times batch.
     images_per_s: float
     p50_ms: float
-    p90_ms: float
+    p95_ms: float
     p99_ms: float
     #: perf_analyzer's own parts of the mean request: client, network, queue and compute.
     parts_ms: dict[str, float]
     #: Pictures a second of each of the three windows that the figures are means of.
     windows: tuple[float, ...]
+    #: Requests in all of them, of which the percentiles are.
+    answers: int
+
+    def percentile_ms(self, percent: int) -> float | None:
+        """The 95th or the 99th, where the answers suffice."""
+        return (self.p95_ms if percent == 95 else self.p99_ms) if self.answers >= needed(percent) else None
 
     def as_dict(self) -> dict[str, Any]:
         """For the results file."""
-        return asdict(self)
+        return asdict(self) | {"p95_ms": self.percentile_ms(95), "p99_ms": self.percentile_ms(99)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ def run_point(scenario: Scenario, value: str, address: str, input_file: Path, ef
             words = " ".join((ended.stdout + ended.stderr).split())[-400:]
             raise PerfAnalyzerFailed(f"{scenario.name} at {value} gave no figures: {words}")
         text = written.read_text("utf-8")
-    return parse(text, value, windows=read_windows(ended.stdout))
+    return parse(text, value, windows=read_windows(ended.stdout), answers=read_count(ended.stdout))
 
 
 def read_windows(text: str) -> tuple[float, ...]:
@@ -118,7 +126,13 @@ def read_windows(text: str) -> tuple[float, ...]:
     return tuple(float(rate) for rate in _WINDOW.findall(text))
 
 
-def parse(text: str, value: str, *, windows: tuple[float, ...]) -> Point:
+def read_count(text: str) -> int:
+    """Requests of all windows together, which are told last."""
+    counts = _COUNT.findall(text)
+    return int(counts[-1]) if counts else 0
+
+
+def parse(text: str, value: str, *, windows: tuple[float, ...], answers: int) -> Point:
     """Read perf_analyzer's CSV of one point; its times are microseconds.
 
     Raises:
@@ -127,10 +141,11 @@ def parse(text: str, value: str, *, windows: tuple[float, ...]) -> Point:
     row = next(csv.DictReader(text.splitlines()), None)
     if row is None:
         raise PerfAnalyzerFailed(f"no figures for {value}: the file has no row")
-    latency = {percent: float(row[f"p{percent} latency"]) / 1000 for percent in (50, 90, 99)}
+    latency = {percent: float(row[f"p{percent} latency"]) / 1000 for percent in (50, 95, 99)}
     parts = {
         name: round(float(row[name]) / 1000, 4)
         for name in row
         if name and (name.startswith(("Client", "Server")) or "Network" in name) and row[name]
     }
-    return Point(value, float(row["Inferences/Second"]), latency[50], latency[90], latency[99], parts, windows)
+    rate = float(row["Inferences/Second"])
+    return Point(value, rate, latency[50], latency[95], latency[99], parts, windows, answers)

@@ -37,7 +37,7 @@ class Plan:
     idle_requests: int
     overload_seconds: float
     recovery_seconds: float = 12.0
-    peer_shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)
+    peer_shares: tuple[float, ...] = (0.15, 0.28, 0.4)
     #: Of the peer that leaves small pictures small, which is told for information.
     small_peer_shares: tuple[float, ...] = (0.2, 0.4)
 

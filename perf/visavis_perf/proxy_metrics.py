@@ -1,49 +1,86 @@
-"""The proxy's own times, from the histograms that it shows to Prometheus."""
+"""The proxy's own times, from what it shows to Prometheus."""
 
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-#: Histogram with its labels -> (sum of seconds, number of observations).
-Histograms = dict[str, tuple[float, float]]
+_ANSWERED = {"result": "answered"}
+_OF_A_PICTURE = {"outcome": "answered"}
 
 
-def read_histograms(url: str) -> Histograms:
-    """Every histogram in seconds that the service shows at ``/metrics``; none where it shows nothing."""
+@dataclass(frozen=True, slots=True)
+class ProxyTimes:
+    """Seconds and counts since the service began, or between two readings; all contracts together."""
+
+    #: Of requests that were answered as asked: refusals take a millisecond and would swamp every mean.
+    request_s: float = 0.0
+    requests: float = 0.0
+    #: Of pictures in the engine.
+    picture_s: float = 0.0
+    pictures: float = 0.0
+    #: Of the same requests, by stage.
+    stages_s: dict[str, float] = field(default_factory=dict)
+
+    def since(self, before: ProxyTimes) -> ProxyTimes:
+        """What was added."""
+        return ProxyTimes(
+            self.request_s - before.request_s,
+            self.requests - before.requests,
+            self.picture_s - before.picture_s,
+            self.pictures - before.pictures,
+            {stage: seconds - before.stages_s.get(stage, 0.0) for stage, seconds in self.stages_s.items()},
+        )
+
+    @property
+    def request_ms(self) -> float:
+        """Mean of an answered request."""
+        return 1000 * self.request_s / max(1.0, self.requests)
+
+    @property
+    def picture_ms(self) -> float:
+        """Mean of a picture in the engine: Triton's time and the way there and back."""
+        return 1000 * self.picture_s / max(1.0, self.pictures)
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """Mean of an answered request, by stage; they add up to ``request_ms``."""
+        return {stage: 1000 * seconds / max(1.0, self.requests) for stage, seconds in self.stages_s.items()}
+
+
+def read_times(url: str) -> ProxyTimes:
+    """What the service shows at ``/metrics``; nothing where it shows nothing."""
     try:
         with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
-            return parse_histograms(answer.read().decode("utf-8"))
+            return parse_times(answer.read().decode("utf-8"))
     except OSError:
-        return {}
+        return ProxyTimes()
 
 
-def parse_histograms(text: str) -> Histograms:
+def parse_times(text: str) -> ProxyTimes:
     """Read Prometheus's text format."""
-    found: Histograms = {}
-    for family in text_string_to_metric_families(text):
-        if family.type != "histogram" or not family.name.endswith("_seconds"):
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    stages: dict[str, float] = {}
+    for sample in families["visavis_stage_seconds"].samples if "visavis_stage_seconds" in families else ():
+        if sample.name.endswith("_total"):
+            stage = sample.labels["stage"]
+            stages[stage] = stages.get(stage, 0.0) + sample.value
+    return ProxyTimes(
+        *_histogram(families.get("visavis_request_duration_seconds"), _ANSWERED),
+        *_histogram(families.get("visavis_engine_duration_seconds"), _OF_A_PICTURE),
+        stages,
+    )
+
+
+def _histogram(family: Metric | None, labels: dict[str, str]) -> tuple[float, float]:
+    """Seconds and count of all series with these labels, but of requests for no contract."""
+    seconds = count = 0.0
+    for sample in family.samples if family else ():
+        if sample.labels.get("contract") == "none" or not labels.items() <= sample.labels.items():
             continue
-        sums: dict[str, float] = {}
-        counts: dict[str, float] = {}
-        for sample in family.samples:
-            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()) if key != "le")
-            key = f"{family.name}{{{labels}}}" if labels else family.name
-            if sample.name.endswith("_sum"):
-                sums[key] = sample.value
-            elif sample.name.endswith("_count"):
-                counts[key] = sample.value
-        found |= {key: (sums[key], counts[key]) for key in sums if key in counts}
-    return found
-
-
-def mean_ms(before: Mapping[str, tuple[float, float]], after: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """Mean milliseconds of what was observed between two readings."""
-    means = {}
-    for key, (total, count) in after.items():
-        then_total, then_count = before.get(key, (0.0, 0.0))
-        if count > then_count:
-            means[key] = round(1000 * (total - then_total) / (count - then_count), 4)
-    return means
+        seconds += sample.value if sample.name.endswith("_sum") else 0.0
+        count += sample.value if sample.name.endswith("_count") else 0.0
+    return seconds, count

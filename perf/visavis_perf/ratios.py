@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from visavis_perf.peer_latency import peer_latency
+
 #: A ratio may differ by so much of itself without meaning anything, however well its runs agreed.
 _NOISE = 0.05
 
@@ -51,9 +53,11 @@ def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:
         spread = throughput * (ours["spread"] / ours["share"] + theirs["spread"] / theirs["share"])
         steady = ours["steady"] and theirs["steady"]
         found.append(Ratio("throughput of peer's", throughput, spread, True, steady))
-    beside = record.get("beside_peer", {})
-    if beside.get("p99_ratio") is not None:
-        found.append(Ratio("p99 of peer's", beside["p99_ratio"], beside["spread"], False, beside["steady"]))
+    # A quick bench has too few answers for the 99th.
+    latency = peer_latency(record, "beside_peer", percent=95)
+    if latency is not None:
+        beside = record["beside_peer"]
+        found.append(Ratio("p95 of peer's", latency.ratio, beside["spread"] or 0.0, False, beside["steady"]))
     return found
 
 

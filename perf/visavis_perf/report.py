@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visavis_perf import milliseconds
 from visavis_perf.brackets import AGREE_WITHIN
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
 from visavis_perf.ratios import peer_throughput
 from visavis_perf.results import exchange
+from visavis_perf.samples import needed
 from visavis_perf.schedule import minutes
-from visavis_perf.triton_statistics import ENSEMBLE, STAGES
+from visavis_perf.tables import table
+from visavis_perf.triton_statistics import STAGES
 
 #: How a share comes about, beside the table in which it stands.
 _STEADY = (
@@ -27,6 +30,11 @@ _FACES = (
     "The limit embeds one face of a picture. Face++ gives every face a token, so the service embeds them all: the last "
     "column is the share of a limit that does the same, for information; targets are judged by the limit of one."
 )
+_LATENCIES = ("answers", "p50 ms", "p95 ms", "p99 ms")
+_FEW = (
+    f"A 99th percentile stands where at least {needed(99)} answers do, a 95th where {needed(95)}: the slowest of them "
+    "then lies beyond it, 19 times of 20. Those of a best load are of all its runs together."
+)
 _MET = {True: "yes", False: "**no**", None: "–"}
 
 
@@ -39,26 +47,11 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
         _http(record),
         _scenarios(record),
         _core_ms(record),
-        _stages(record),
+        milliseconds.section(record),
         _peer(record),
         "\n".join(f"![{Path(name).stem}]({name})" for name in curves),
     ]
     exchange(path, ("\n\n".join(filter(None, sections)) + "\n").encode())
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; floats get three significant digits, None a dash."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return str(value).replace("|", "\\|")
 
 
 def _head(record: Mapping[str, Any]) -> str:
@@ -112,17 +105,17 @@ def _http(record: Mapping[str, Any]) -> str:
     for name, curve in record.get("http", {}).items():
         best = curve["best"]
         if best is None:
-            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 8))
+            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 10))
         else:
             goodput = f"{best['goodput']:.3g}" if best["serves"] else f"{best['goodput']:.3g}, not served"
-            shown = (best["share"], _shares(best), best["p50_ms"], best["p99_ms"], best["wrong"])
+            shown = (best["share"], _shares(best), *_latencies(best), best["wrong"])
             work = _with_its_faces(record, curve, best["share"])
             rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown, *work))
     if not rows:
         return ""
     head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "offered, of limit", "good, of limit")
-    curves = table((*head, "runs", "p50 ms", "p99 ms", "wrong", "faces embedded", "of a limit with as many"), rows)
-    return f"## HTTP, open loop\n\n{curves}\n\n{_FACES}\n\n{_errors(record)}"
+    curves = table((*head, "runs", *_LATENCIES, "wrong", "faces embedded", "of a limit with as many"), rows)
+    return f"## HTTP, open loop\n\n{curves}\n\n{_FEW}\n\n{_FACES}\n\n{_errors(record)}"
 
 
 def _with_its_faces(record: Mapping[str, Any], curve: Mapping[str, Any], share: float) -> tuple[float | None, ...]:
@@ -143,11 +136,15 @@ def _shares(best: Mapping[str, Any]) -> str:
 def _errors(record: Mapping[str, Any]) -> str:
     """Kinds of answer at every offered rate, all contracts."""
     rows = [
-        (name, point["rate"], point["goodput"], point["p50_ms"], point["p99_ms"], _kinds(point["kinds"]))
+        (name, point["rate"], point["goodput"], *_latencies(point)[1:], _kinds(point["kinds"]))
         for name, curve in record["http"].items()
         for point in curve["curve"]
     ]
-    return table(("", "offered/s", "good/s", "p50 ms", "p99 ms", "answers"), rows)
+    return table(("", "offered/s", "good/s", *_LATENCIES[1:], "answers"), rows)
+
+
+def _latencies(told: Mapping[str, Any]) -> tuple[float | None, ...]:
+    return tuple(told.get(name) for name in ("answers", "p50_ms", "p95_ms", "p99_ms"))
 
 
 def _kinds(kinds: Mapping[str, int]) -> str:
@@ -159,22 +156,31 @@ def _scenarios(record: Mapping[str, Any]) -> str:
     for name, scenario in record.get("scenarios", {}).items():
         flag = scenario["sweep"].lstrip("-").replace("-range", "")
         for point in scenario["points"]:
-            shown = (point["images_per_s"], point["p50_ms"], point["p99_ms"])
+            shown = (point["images_per_s"], *_latencies(point))
             rows.append((name, f"{flag} {point['value']}", *shown, _windows(point["windows"])))
-        rows += [(name, fault[:100], None, None, None, "fault") for fault in scenario["faults"]]
+        rows += [(name, fault[:100], *(None,) * 5, "fault") for fault in scenario["faults"]]
     if not rows:
         return ""
-    points = table(("Scenario", "", "images/s", "p50 ms", "p99 ms", "windows"), rows)
+    points = table(("Scenario", "", "images/s", *_LATENCIES, "windows"), rows)
     return f"## Through perf_analyzer\n\n{_best_scenarios(record)}{points}"
 
 
 def _best_scenarios(record: Mapping[str, Any]) -> str:
     bests = {name: best for name, one in record["scenarios"].items() if (best := one.get("best"))}
     rows = [
-        (name, best["value"], best["images_per_s"], best["share"], _shares(best), best["p99_ms"])
+        (
+            name,
+            best["value"],
+            best["images_per_s"],
+            best["share"],
+            _shares(best),
+            best.get("answers"),
+            best.get("p95_ms"),
+            best["p99_ms"],
+        )
         for name, best in bests.items()
     ]
-    head = ("Best load", "at once", "images/s", "of limit", "runs", "p99 ms")
+    head = ("Best load", "at once", "images/s", "of limit", "runs", "answers", "p95 ms", "p99 ms")
     return table(head, rows) + "\n\n" if rows else ""
 
 
@@ -200,30 +206,6 @@ def _core_ms(record: Mapping[str, Any]) -> str:
     return "## Core-milliseconds per picture\n\n" + table(head, rows) + "\n\n" + _CORE_MS
 
 
-def _stages(record: Mapping[str, Any]) -> str:
-    """Mean milliseconds of a picture at each contract's best load, and of the ensemble without HTTP.
-
-    Inside a machine whose cores are all busy most of them are waiting for a core.
-    """
-    sections = []
-    for name, curve in record.get("http", {}).items():
-        if curve.get("stages"):
-            own = ", ".join(f"{key} {value:.3g} ms" for key, value in curve["proxy"].items())
-            sections.append(
-                f"{name} at its best load:\n\n{_stage_table(curve['stages'])}\n\nProxy, mean: {own or '–'}."
-            )
-    ensemble = record.get("scenarios", {}).get("ensemble", {})
-    for value in [point["value"] for point in ensemble.get("points", [])]:
-        sections.append(f"ensemble, {value} at once:\n\n{_stage_table(ensemble['stages'][value])}")
-    return "## Where each millisecond goes\n\n" + "\n\n".join(sections) if sections else ""
-
-
-def _stage_table(stages: Mapping[str, Mapping[str, float]]) -> str:
-    parts = ("queue", "input", "infer", "output", "total", "between", "rows", "batch")
-    rows = [(name, *(stages[name].get(part) for part in parts)) for name in (*STAGES, ENSEMBLE) if name in stages]
-    return table(("Stage, ms a request", *parts), rows)
-
-
 def _peer(record: Mapping[str, Any]) -> str:
     rows = []
     for name, title in (
@@ -232,9 +214,9 @@ def _peer(record: Mapping[str, Any]) -> str:
     ):
         best = record.get(name, {}).get("best")
         if best:
-            shown = (best["goodput"], best["share"], best["p99_ms"], peer_throughput(record, name))
+            shown = (best["goodput"], best["share"], *_latencies(best), peer_throughput(record, name))
             rows.append((title, *shown))
     if not rows:
         return ""
-    head = ("Peer", "Best load, compares/s", "of limit", "p99 ms", "the service does times as much")
+    head = ("Peer", "Best load, compares/s", "of limit", *_LATENCIES, "the service does times as much")
     return "## The peer\n\n`baselines/afternoon.py`, 250×250 pictures.\n\n" + table(head, rows)

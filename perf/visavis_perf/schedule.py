@@ -81,7 +81,8 @@ def expected(
     steps.append(Expected("service", _SERVICE_START_S))
     if "idle" in other:
         turns = 2 * plan.idle_turns * plan.idle_requests
-        steps.append(Expected("idle", sum(_BARE_START_S + turns * each for each in _IDLE_REQUEST_S.values())))
+        traced = (1 + plan.idle_turns) * plan.idle_requests * _IDLE_REQUEST_S["aws"]
+        steps.append(Expected("idle", traced + sum(_BARE_START_S + turns * each for each in _IDLE_REQUEST_S.values())))
     steps += [Expected(scenario.name, costs.scenario(scenario)) for scenario in scenarios]
     for contract, pictures in http:
         points = len(plan.curve_shares(contract, pictures))
@@ -89,7 +90,11 @@ def expected(
     if "peer" in other:
         points = len(plan.peer_shares)
         steps.append(Expected("peer", _PEER_START_S + costs.curve(points, plan.finer)))
-        steps += [Expected(name, costs.bracketed(2 * costs.http_repeat)) for name in ("beside_peer", "twice_the_peer")]
+        longer = 0.0 if plan.quick else 0.75 * plan.http_seconds
+        steps += [
+            Expected("beside_peer", costs.bracketed(2 * costs.http_repeat + longer)),
+            Expected("twice_the_peer", costs.bracketed(2 * costs.http_repeat)),
+        ]
         if not plan.quick:
             small = costs.curve(len(plan.small_peer_shares), 1, repeats=1)
             steps.append(Expected("peer_not_enlarged", _PEER_START_S + small))

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: In the order in which a picture passes them.
-STAGES = ("image_decoder", "face_detector", "face_aligner", "face_embedder")
+#: What each model does, in the order in which a picture passes them.
+STEPS = {"image_decoder": "decode", "face_detector": "detect", "face_aligner": "align", "face_embedder": "embed"}
+STAGES = tuple(STEPS)
 ENSEMBLE = "face_analysis"
 
 
@@ -80,11 +81,22 @@ def _counters(model: Mapping[str, Any]) -> Counters:
 def breakdown(before: Mapping[str, Counters], after: Mapping[str, Counters]) -> dict[str, dict[str, float]]:
     """Mean milliseconds of each stage between two readings; models that were not asked are left out.
 
-    The ensemble's own row is the whole; ``between`` is what its stages do not explain: handing tensors on.
+    The ensemble's own row is the whole.
     """
     added = {name: after[name].since(before[name]) for name in (*STAGES, ENSEMBLE) if name in after and name in before}
-    rows = {name: counters.per_request_ms() for name, counters in added.items() if counters.requests}
-    if ENSEMBLE in rows:
-        inside = sum(rows[name]["total"] for name in STAGES if name in rows)
-        rows[ENSEMBLE]["between"] = round(max(0.0, rows[ENSEMBLE]["total"] - inside), 4)
-    return rows
+    return {name: counters.per_request_ms() for name, counters in added.items() if counters.requests}
+
+
+def divided_ms(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """A picture's mean time in Triton without a rest: each step's queue and work, and what is between steps.
+
+    ``rows`` as breakdown has them. A step's output is not counted: it gives its tensors to the next step first, which
+    begins at once, and clears up meanwhile. So ``between`` has the handing on; below 0 it would say that steps overlap.
+    """
+    parts: dict[str, float] = {}
+    for model, step in STEPS.items():
+        row = rows.get(model, {})
+        parts[f"{step}, queue"] = row.get("queue", 0.0)
+        parts[step] = row.get("input", 0.0) + row.get("infer", 0.0)
+    parts["between steps"] = rows.get(ENSEMBLE, {}).get("total", 0.0) - sum(parts.values())
+    return parts

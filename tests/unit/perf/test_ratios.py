@@ -44,6 +44,7 @@ def record() -> dict[str, Any]:
     ensemble = {"model": "face_analysis", "pictures": "250", "sweep": "--concurrency-range", "faults": []}
     core_ms = {"face_detector": 6.5, "face_embedder": 7.5, "triton": 1.0, "proxy": 0.5, "generator": 2.25}
     idle = {"spread": 0.02, "steady": True}
+    turns = {"theirs_s": [0.1] * 150, "spread": 0.05, "steady": True}
     return {
         "made": "2026-01-01T00:00:00Z",
         "revision": "abc",
@@ -58,12 +59,12 @@ def record() -> dict[str, Any]:
         },
         "http": {"facepp-250": _curve(75.0, 100.0)},
         "peer": _curve(30.0, 100.0, 100.0),
-        "beside_peer": {"p99_ms": 40.0, "p99_ratio": 0.4, "answered": 1.0, "spread": 0.05, "steady": True},
-        "twice_the_peer": {"p99_ms": 90.0, "p99_ratio": 0.9, "answered": 0.99, "spread": 0.05, "steady": True},
+        "beside_peer": {**turns, "ours_s": [0.04] * 300, "answered": 1.0},
+        "twice_the_peer": {**turns, "ours_s": [0.09] * 300, "answered": 0.99},
         "idle": {"contracts": {"aws": {"share": 1.2, **idle}, "facepp": {"share": 1.4, **idle}}},
         "overload": {
             **{"goodput_of_peak": 0.95, "steady": True, "peak_steady": True, "spread": 0.0},
-            **{"busy_p99_ms": 12.0, "wrong": 0, "recovery_s": 1.0},
+            **{"busy_p99_ms": 12.0, "refused": 1000, "wrong": 0, "recovery_s": 1.0},
         },
         "start": {"second_s": 6.0},
     }

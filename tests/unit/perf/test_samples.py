@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from visavis_perf.contracts import BUSY, NO_FACE, OK
-from visavis_perf.samples import Sample, percentile_ms, recovery_s, summarise
+from visavis_perf.samples import Latencies, Sample, needed, percentile_ms, pooled, recovery_s, summarise
 
 
 def _steady(rate: float, seconds: float, latency_s: float, kind: str = OK) -> list[Sample]:
@@ -56,6 +56,27 @@ def test_nothing_measured_is_none_and_not_zero() -> None:
     """A percentile of nothing would otherwise look like the best of all."""
     assert percentile_ms([], 99) is None
     assert summarise(_steady(5, 2, 0.1, "timeout"), rate=5, seconds=2).p99_ms is None
+
+
+def test_a_percentile_wants_answers_enough_to_know_it() -> None:
+    """Of 299, one lies beyond the true 99th 19 times of 20; of fewer, too often none does."""
+    assert (needed(99), needed(95)) == (299, 59)
+    assert 1 - 0.99 ** needed(99) >= 0.95 > 1 - 0.99 ** (needed(99) - 1)
+    assert Latencies.of([0.1] * 298) == Latencies(298, 100.0, 100.0, None)
+    assert Latencies.of([0.1] * 299).p99_ms == 100.0
+    assert Latencies.of([0.1] * 58) == Latencies(58, 100.0, None, None)
+    told = summarise(_steady(10, 20, 0.01), rate=10, seconds=20).as_dict()
+    assert (told["answers"], told["p95_ms"], told["p99_ms"]) == (200, pytest.approx(10), None)
+    assert "good_s" not in told
+
+
+def test_runs_with_the_same_load_are_taken_together() -> None:
+    """Two of 150 tell what neither does alone; what came before a service was full is left out of it."""
+    runs = [summarise(_steady(20, 10, 0.01), rate=20, seconds=10, settle_s=2.5) for _ in range(2)]
+    assert Latencies.of(pooled(runs)).p99_ms == pytest.approx(10)
+    assert runs[0].p99_ms is not None
+    assert runs[0].as_dict()["p99_ms"] is None
+    assert runs[0].mean_ms == pytest.approx(10)
 
 
 def test_recovery_ends_with_the_last_fault() -> None:

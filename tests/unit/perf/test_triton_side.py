@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, command, find_perf_analyzer, parse, read_windows
+from visavis_perf.perf_analyzer import (
+    Effort,
+    PerfAnalyzerFailed,
+    command,
+    find_perf_analyzer,
+    parse,
+    read_count,
+    read_windows,
+)
 from visavis_perf.places import SCENARIOS
-from visavis_perf.proxy_metrics import mean_ms, parse_histograms
+from visavis_perf.proxy_metrics import parse_times
 from visavis_perf.scenario_files import ScenarioInvalid, read_scenario, read_scenarios
 from visavis_perf.soak import growth
-from visavis_perf.triton_statistics import breakdown, parse_counters
+from visavis_perf.triton_statistics import breakdown, divided_ms, parse_counters
 
 _CSV = """Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,\
 Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p95 latency,p99 latency
@@ -21,9 +29,10 @@ Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p
 
 def test_csv_becomes_milliseconds() -> None:
     """perf_analyzer writes microseconds."""
-    point = parse(_CSV, "8", windows=(95.0, 97.5, 100.0))
+    point = parse(_CSV, "8", windows=(95.0, 97.5, 100.0), answers=298)
     assert (point.images_per_s, point.p50_ms, point.p99_ms) == (97.5, 81.0, 120.5)
     assert point.parts_ms["Server Compute Infer"] == 14.0
+    assert (point.as_dict()["p95_ms"], point.as_dict()["p99_ms"]) == (95.0, None)
 
 
 def test_windows_are_read_from_what_is_said() -> None:
@@ -31,12 +40,13 @@ def test_windows_are_read_from_what_is_said() -> None:
     said = "Request concurrency: 4\n  Pass [1] throughput: 38.946 infer/sec. Avg latency: 94495 usec (std 4 usec). \n"
     said += "  Pass [2] throughput: 29.7906 infer/sec. Avg latency: 135674 usec\n  Throughput: 34.2621 infer/sec\n"
     assert read_windows(said) == (38.946, 29.7906)
+    assert read_count(said + "    Request count: 39\n  Client:\n    Request count: 103\n") == 103
 
 
 def test_csv_without_a_row_is_a_failure() -> None:
     """A header alone comes of a run in which nothing was answered."""
     with pytest.raises(PerfAnalyzerFailed):
-        parse(_CSV.splitlines()[0], "8", windows=())
+        parse(_CSV.splitlines()[0], "8", windows=(), answers=0)
 
 
 def test_committed_scenarios_name_real_models_and_can_be_run() -> None:
@@ -104,7 +114,7 @@ def _stats(name: str, requests: int, infer_ms: float, queue_ms: float, total_ms:
 
 
 def test_stages_are_what_was_added_between_two_readings() -> None:
-    """Means of the load alone, and what the stages leave unexplained in the whole."""
+    """Means of the load alone, and what the steps leave unexplained in the whole."""
     before = parse_counters(
         {"model_stats": [_stats("face_detector", 10, 50, 9, 60), _stats("face_analysis", 10, 0, 0, 90)]}
     )
@@ -119,7 +129,10 @@ def test_stages_are_what_was_added_between_two_readings() -> None:
     assert rows["face_detector"]["queue"] == pytest.approx(1)
     assert rows["face_detector"]["batch"] == pytest.approx(20 / 5)
     assert rows["face_analysis"]["total"] == pytest.approx(20)
-    assert rows["face_analysis"]["between"] == pytest.approx(8)
+    parts = divided_ms(rows)
+    assert (parts["detect, queue"], parts["detect"]) == pytest.approx((1, 10))
+    assert parts["between steps"] == pytest.approx(9)
+    assert sum(parts.values()) == pytest.approx(20)
 
 
 def test_a_model_that_was_not_asked_is_left_out() -> None:
@@ -128,18 +141,36 @@ def test_a_model_that_was_not_asked_is_left_out() -> None:
     assert breakdown(reading, reading) == {}
 
 
-def test_the_proxys_histograms_become_means() -> None:
-    """Sum over count of what came since, label by label; other metrics are left alone."""
-    text = (
-        "# TYPE visavis_request_duration_seconds histogram\n"
-        'visavis_request_duration_seconds_bucket{contract="aws",result="answered",le="+Inf"} %d\n'
-        'visavis_request_duration_seconds_sum{contract="aws",result="answered"} %f\n'
-        'visavis_request_duration_seconds_count{contract="aws",result="answered"} %d\n'
-        "# TYPE visavis_requests_total counter\nvisavis_requests_total 7\n"
-    )
-    before, after = parse_histograms(text % (4, 1.0, 4)), parse_histograms(text % (8, 1.2, 8))
-    assert mean_ms(before, after) == {"visavis_request_duration_seconds{contract=aws,result=answered}": 50.0}
-    assert mean_ms(after, after) == {}
+_METRICS = """# TYPE visavis_stage_seconds_total counter
+visavis_stage_seconds_total{contract="aws",stage="read"} %(read)f
+visavis_stage_seconds_total{contract="facepp",stage="read"} 1.0
+visavis_stage_seconds_total{contract="aws",stage="engine"} %(engine)f
+# TYPE visavis_request_duration_seconds histogram
+visavis_request_duration_seconds_bucket{contract="aws",le="+Inf",result="answered"} %(answered)d
+visavis_request_duration_seconds_sum{contract="aws",result="answered"} %(request)f
+visavis_request_duration_seconds_count{contract="aws",result="answered"} %(answered)d
+visavis_request_duration_seconds_sum{contract="aws",result="refused"} 77
+visavis_request_duration_seconds_count{contract="aws",result="refused"} 9000
+visavis_request_duration_seconds_sum{contract="none",result="answered"} 5
+visavis_request_duration_seconds_count{contract="none",result="answered"} 10
+# TYPE visavis_engine_duration_seconds histogram
+visavis_engine_duration_seconds_sum{outcome="answered"} %(engine)f
+visavis_engine_duration_seconds_count{outcome="answered"} %(answered)d
+visavis_engine_duration_seconds_sum{outcome="engine_busy"} 3
+visavis_engine_duration_seconds_count{outcome="engine_busy"} 3
+"""
+
+
+def test_the_proxys_times_are_means_of_answered_requests() -> None:
+    """Of what came since; refusals, and whoever asks for the metrics, are no requests."""
+    before = parse_times(_METRICS % {"read": 1.0, "engine": 2.0, "request": 3.5, "answered": 10})
+    after = parse_times(_METRICS % {"read": 1.2, "engine": 2.6, "request": 4.5, "answered": 20})
+    added = after.since(before)
+    assert added.requests == 10
+    assert added.request_ms == pytest.approx(100)
+    assert added.picture_ms == pytest.approx(60)
+    assert added.stages_ms == pytest.approx({"read": 20, "engine": 60})
+    assert after.since(after).stages_ms == {"read": 0, "engine": 0}
 
 
 def test_growth_counts_after_the_start_only() -> None:
