@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,29 +49,44 @@ def draw(record: Mapping[str, Any], folder: Path, stem: str) -> list[str]:
 
 
 def _curves(record: Mapping[str, Any], axes: Any) -> bool:
-    """95th percentiles: a point of a curve has too few answers for the 99th."""
     http = {name: curve for name, curve in record.get("http", {}).items() if curve["curve"]}
     if record.get("peer", {}).get("curve"):
         http["peer"] = record["peer"]
     for name, curve in http.items():
-        points = [point for point in curve["curve"] if point.get("p95_ms") is not None]
-        shares = [point["goodput"] / curve["limit_per_s"] for point in points]
-        axes[0].plot(shares, [point["p95_ms"] for point in points], marker="o", markersize=3, label=name)
-    _label(axes[0], "HTTP, open loop: 95th percentile", "good answers, share of the limit")
+        points = [(point["goodput"] / curve["limit_per_s"], point) for point in curve["curve"]]
+        _line(axes[0], name, points)
+        best = curve.get("best")
+        if best and best.get("p99_ms"):
+            colour = axes[0].lines[-1].get_color()
+            axes[0].plot(best["share"], best["p99_ms"], marker="*", markersize=10, color=colour, linestyle="")
+    _label(axes[0], "HTTP, open loop: p95, dotted p50; star: p99 at the best load", "good answers, share of the limit")
     shown = 0
     for name, scenario in record.get("scenarios", {}).items():
         known = scenario["pictures"] in record["limits"]
         if scenario["model"] == "face_analysis" and known and len(scenario["points"]) > 1:
-            points = [point for point in scenario["points"] if point.get("p95_ms") is not None]
-            shares = [point["images_per_s"] / scenario["limit_per_s"] for point in points]
-            axes[1].plot(shares, [point["p95_ms"] for point in points], marker="o", markersize=3, label=name)
+            limit = scenario["limit_per_s"]
+            _line(axes[1], name, [(point["images_per_s"] / limit, point) for point in scenario["points"]])
             shown += 1
-    _label(axes[1], "ensemble through perf_analyzer: 95th percentile", "images/s, share of the limit")
+    _label(axes[1], "ensemble through perf_analyzer: p95, dotted p50", "images/s, share of the limit")
     return bool(http) or shown > 0
 
 
+def _line(axes: Axes, name: str, points: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
+    """The 95th percentile, where the answers suffice for it, over the median; no point of a curve has a 99th."""
+    colour = f"C{len(axes.get_legend_handles_labels()[0])}"
+    for percentile, style in (("p50_ms", "dotted"), ("p95_ms", "solid")):
+        told = [(share, point[percentile]) for share, point in points if point.get(percentile) is not None]
+        label = name if style == "solid" else None
+        axes.plot(*_unzipped(told), marker="o", markersize=3, linestyle=style, color=colour, label=label)
+
+
+def _unzipped(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [across for across, _ in points], [up for _, up in points]
+
+
 def _label(axes: Axes, title: str, across: str) -> None:
-    axes.set(title=title, xlabel=across, ylabel="ms", yscale="log")
+    axes.set(xlabel=across, ylabel="ms", yscale="log")
+    axes.set_title(title, fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":")
     if axes.get_legend_handles_labels()[0]:
@@ -85,23 +100,28 @@ def _stages(record: Mapping[str, Any], axes: Any) -> bool:
     shown = {label: bar for each in axes for bar, label in zip(*each.get_legend_handles_labels(), strict=True)}
     if shown:
         # Beside the bars, where it hides none of them.
-        axes[1].figure.legend(shown.values(), shown, loc="outside right center", fontsize=8, reverse=True)
+        labels = [part for part in reversed(_PARTS) if part in shown]
+        axes[1].figure.legend([shown[part] for part in labels], labels, loc="outside right center", fontsize=8)
     return bool(shown)
 
 
 def _bars(axes: Axes, loads: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """One bar for each load, cut into its parts, as shares of the whole: waiting pale, work full."""
+    """One bar for each load, cut into its parts, as shares of the whole: waiting pale, work full.
+
+    What is below 0 on the page is not drawn.
+    """
     names = list(loads)
     wholes = [sum(loads[name].values()) for name in names]
     floor = [0.0] * len(names)
     for part, (rows, colour) in _PARTS.items():
         heights = [
-            sum(loads[name].get(row, 0.0) for row in rows) / whole for name, whole in zip(names, wholes, strict=True)
+            max(0.0, sum(loads[name].get(row, 0.0) for row in rows)) / whole
+            for name, whole in zip(names, wholes, strict=True)
         ]
         if any(heights):
             axes.bar(names, heights, bottom=floor, color=colour, label=part)
         floor = [low + height for low, height in zip(floor, heights, strict=True)]
     for name, whole, top in zip(names, wholes, floor, strict=True):
         axes.annotate(f"{whole:.0f} ms", (name, max(1.0, top)), ha="center", va="bottom", fontsize=8)
-    axes.set(title=title, ylabel="share", ylim=(min(0.0, *floor, 0.0), 1.08))
+    axes.set(title=title, ylabel="share", ylim=(0.0, 1.08))
     axes.tick_params(axis="x", labelrotation=30, labelsize=8)

@@ -10,7 +10,7 @@ from visavis_perf.tables import table
 from visavis_perf.triton_statistics import STEPS, divided_ms
 
 #: Less than this in every column is not worth a row.
-_LEAST_MS = 0.005
+_LEAST_MS = 0.02
 #: Rows that are not a stage of the proxy or a step of Triton.
 OUTSIDE, WAY, LATER = "outside the proxy", "proxy ↔ Triton", "the later picture"
 #: Of the proxy's stages, what comes before and after the engine.
