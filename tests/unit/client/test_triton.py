@@ -31,6 +31,7 @@ MODEL = ModelIdentity("test-1")
         ("Deadline Exceeded", "DEADLINE_EXCEEDED", errors.EngineTimeout),
         ("in ensemble 'face_analysis', Request timeout expired", "UNAVAILABLE", errors.EngineTimeout),
         ("in ensemble 'face_analysis', Exceeds maximum queue size", "UNAVAILABLE", errors.EngineBusy),
+        ("in ensemble 'face_analysis', Stub process 'a_0_0' is not healthy.", "INTERNAL", errors.EngineUnavailable),
         ("Socket closed", "UNAVAILABLE", errors.EngineUnavailable),
         ("Request for unknown model: 'face_analysis' is not found", "NOT_FOUND", errors.EngineUnavailable),
         ("something else: picture_unreadable: no", "INTERNAL", errors.EngineFault),

@@ -138,6 +138,10 @@ def test_a_request_holds_the_picture_as_it_came_behind_what_it_says_of_it() -> N
         (refused("in ensemble 'face_analysis', region_invalid: x", "400 Bad Request"), errors.RegionInvalid),
         (refused("Request timeout expired", "503 Service Unavailable"), errors.EngineTimeout),
         (refused("Exceeds maximum queue size", "503 Service Unavailable"), errors.EngineBusy),
+        (
+            refused("in ensemble 'face_analysis', Stub process 'a_0_0' is not healthy.", "500 Internal Server Error"),
+            errors.EngineUnavailable,
+        ),
         (refused("the server is shutting down", "503 Service Unavailable"), errors.EngineUnavailable),
         (refused("Request for unknown model", "404 Not Found"), errors.EngineUnavailable),
         (refused("something else", "500 Internal Server Error"), errors.EngineFault),
