@@ -58,9 +58,12 @@ def matchers(expression: str) -> Iterator[tuple[str, str, str, str]]:
 def samples(text: str) -> dict[str, dict[str, set[str]]]:
     """What Prometheus' text tells: by the name of a sample its labels and their values."""
     found: dict[str, dict[str, set[str]]] = {}
+    written = set(re.findall(r"^(\w+)[{ ]", text, re.MULTILINE))
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            labels = found.setdefault(sample.name, {})
+            # The parser adds an ending to counters that have none, as Triton's do.
+            name = sample.name if sample.name in written else sample.name.removesuffix("_total")
+            labels = found.setdefault(name, {})
             for label, value in sample.labels.items():
                 labels.setdefault(label, set()).add(value)
     return found

@@ -17,6 +17,8 @@ import httpx
 import pytest
 from running import ROOT, RunningService, start_service
 
+from visavis_server.ports import free_loopback_ports
+
 SHARED_MEMORY = Path("/dev/shm")
 #: What a caller may be told while Triton is away.
 BUSY = {"CONCURRENCY_LIMIT_EXCEEDED"}
@@ -89,7 +91,9 @@ def ask(service: RunningService, portraits: dict[str, bytes], timeout_s: float =
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service of this module's own, since its parts are killed."""
-    service = start_service(tmp_path_factory.mktemp("launched"), ["--workers", "2"])
+    (port,) = free_loopback_ports(1)
+    service = start_service(tmp_path_factory.mktemp("launched"), ["--workers", "2", "--triton-metrics-port", str(port)])
+    assert service.metrics == f"127.0.0.1:{port}"
     yield service
     service.stop()
 
@@ -108,6 +112,12 @@ class TestStart:
         for address in (launched.grpc, launched.http, launched.metrics):
             assert address.startswith("127.0.0.1:")
         assert httpx.get(f"http://{launched.http}/v2/health/ready").status_code == 200
+
+    def test_it_says_where_tritons_metrics_are(self, launched: RunningService) -> None:
+        """Where the option has put them; they stay there when Triton is started again."""
+        address = f"http://{launched.metrics}/metrics"
+        assert f"its metrics: {address}\n" in launched.log.read_text()
+        assert "nv_inference_request_success" in httpx.get(address).text
 
 
 class TestCrash:
@@ -129,6 +139,7 @@ class TestCrash:
             first = told(launched)["triton"]["pid"]
             os.kill(first, signal.SIGKILL)
             eventually(lambda: told(launched)["triton"]["pid"] != first, 60)
+            assert 'visavis_restarts_total{process="triton"} 1.0' in httpx.get(f"{launched.url}/metrics").text
             since = len(answers)
             eventually(lambda: any(answer.status_code == 200 for answer in answers[since:]), 30)
         finally:
@@ -149,6 +160,13 @@ class TestCrash:
         os.kill(min(before), signal.SIGKILL)
         eventually(lambda: len(workers(launched) - {min(before)}) == 2, 30)
         assert ask(launched, portraits).status_code == 200
+
+        def told() -> bool:
+            numbers = httpx.get(f"{launched.url}/metrics").text
+            return 'visavis_restarts_total{process="worker"} 1.0' in numbers and "visavis_workers 2.0" in numbers
+
+        # What the dead one had under way is counted no more.
+        eventually(told, 10)
 
 
 def workers(service: RunningService) -> set[int]:

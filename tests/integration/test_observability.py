@@ -17,7 +17,7 @@ def asked(service: RunningService, portraits: dict[str, bytes]) -> RunningServic
     pictures = {"image_file1": portraits["hopper"], "image_file2": portraits["hopper"]}
     assert httpx.post(f"{service.url}/facepp/v3/compare", data=form, files=pictures, timeout=30).status_code == 200
     wrong = httpx.post(f"{service.url}/facepp/v3/compare?api_secret={service.secret}", data={"api_key": "no such"})
-    assert wrong.status_code == 400
+    assert wrong.status_code == 401
     return service
 
 
