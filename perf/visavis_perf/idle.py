@@ -21,7 +21,7 @@ from visavis_perf.proxy_metrics import read_times
 from visavis_perf.run import Run
 from visavis_perf.samples import Latencies, Sample, percentile_ms
 from visavis_perf.service import Service, ServiceFailed
-from visavis_perf.triton_trace import passed_ms, tracing
+from visavis_perf.triton_trace import TraceMissing, passed_ms, tracing
 
 _WARM_UP_TURNS = 2
 #: About what a turn of each takes.
@@ -43,8 +43,16 @@ def idle_step(bench: Run, service: Service) -> dict[str, Any]:
 def _traced(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:
     """Where an idle service's picture spends its time, by Triton's traces and the proxy's stages.
 
-    Apart from the turns that are judged, for being traced costs something, too.
+    Apart from the turns that are judged, for being traced costs something, too. Without a trace it tells why: that is
+    no reason to lose a bench.
     """
+    try:
+        return _divided(bench, service, contract)
+    except TraceMissing as error:
+        return {"missing": str(error)}
+
+
+def _divided(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:
     assert service.triton_http is not None  # noqa: S101 (only the peer has none)
     load = load_of(bench, service, contract, "250")
     size = bench.plan.idle_turns * bench.plan.idle_requests
@@ -55,7 +63,7 @@ def _traced(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:
     proxy = read_times(service.url).since(before)
     good = [1000 * sample.latency_s for sample in samples if sample.kind == OK]
     if not good or not traced.pictures:
-        raise ServiceFailed("the idle service gave no good answer, or Triton no trace, while it was traced")
+        raise TraceMissing("no picture was traced from its request to its answer")
     passed = [passed_ms(marks) for marks in traced.pictures]
     inside_ms = sum(sum(rows.values()) for rows in passed) / len(passed)
     rows = divided_request_ms(sum(good) / len(good), proxy, inside_ms, typical_ms(passed))

@@ -11,6 +11,8 @@ from visavis_perf.triton_statistics import STEPS, divided_ms
 
 #: Less than this in every column is not worth a row.
 _LEAST_MS = 0.02
+#: So many of the rows that add most are named below an idle picture's table.
+_NAMED = 4
 #: Rows that are not a stage of the proxy or a step of Triton.
 OUTSIDE, WAY, LATER = "outside the proxy", "proxy ↔ Triton", "the later picture"
 #: Of the proxy's stages, what comes before and after the engine.
@@ -37,7 +39,7 @@ _HOW = (
 _IDLE = (
     "Triton's rows are its traces of {pictures} pictures, and the bare work's those of its turns, both without the "
     "fastest and the slowest quarter; *to* a step is its way there from the step before, *queue* its wait for an "
-    "instance. The others are means of the same requests."
+    "instance. The others are means of the same requests. *More* is what the service adds."
 )
 _BATCHES = "Rows of a picture and of an execution, by model: faces embedded, and how many the batcher merged."
 
@@ -83,9 +85,9 @@ def section(record: Mapping[str, Any]) -> str:
     http, closed = columns(record)
     parts = []
     if http:
-        parts += [_shown("At its best load over HTTP", http), _HOW, _batches(record, list(http))]
+        parts += [_shown("Best load over HTTP, ms", http), _HOW, _batches(record, list(http))]
     if closed:
-        parts.append(_shown("The ensemble without HTTP, a picture", closed))
+        parts.append(_shown("The ensemble without HTTP, ms a picture", closed))
     traced = record.get("idle", {}).get("traced")
     if traced:
         parts.append(_idle(traced, record["idle"]["contracts"]["aws"].get("bare_parts_ms", {})))
@@ -94,6 +96,8 @@ def section(record: Mapping[str, Any]) -> str:
 
 def _idle(traced: Mapping[str, Any], bare: Mapping[str, float]) -> str:
     """An idle service's picture beside the same work with nothing around it."""
+    if "missing" in traced:
+        return f"No trace of an idle service's pictures: {traced['missing']}."
     rows: Mapping[str, float] = traced["milliseconds"]
     whole, bare_whole = sum(rows.values()), sum(bare.values()) if bare else None
     body = [("**whole**", whole, bare_whole, whole - bare_whole if bare_whole else None)]
@@ -101,8 +105,10 @@ def _idle(traced: Mapping[str, Any], bare: Mapping[str, float]) -> str:
         beside = bare.get(row)
         if abs(spent) >= _LEAST_MS:
             body.append((_TITLES.get(row, row), spent, beside, spent - (beside or 0.0)))
-    shown = table(("One picture, nothing else to do (AWS)", "service", "bare", "more"), body)
-    return f"{shown}\n\n{_IDLE.format(pictures=traced['pictures'])}"
+    added = sorted(((spent - bare.get(row, 0.0), row) for row, spent in rows.items()), reverse=True)[:_NAMED]
+    most = f"Most of it: {', '.join(f'{row} {spent:.2g} ms' for spent, row in added)}." if bare else ""
+    shown = table(("One picture, an idle service (AWS), ms", "service", "bare", "more"), body)
+    return f"{shown}\n\n{_IDLE.format(pictures=traced['pictures'])} {most}".rstrip()
 
 
 def _shown(title: str, loads: Mapping[str, Mapping[str, float]]) -> str:

@@ -55,8 +55,8 @@ def tracing(http_address: str) -> Iterator[Traced]:
         yield traced
     finally:
         _ask(http_address, {"trace_level": ["OFF"]})
-        traced.pictures += pictures(_written(file))
-        _remove(file)
+    traced.pictures += pictures(_written(file))
+    _remove(file)
 
 
 def _ask(http_address: str, change: Mapping[str, object] | None = None) -> dict[str, Any]:

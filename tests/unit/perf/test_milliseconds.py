@@ -82,9 +82,20 @@ def test_the_page_shows_each_load_as_a_column_under_its_whole() -> None:
     assert "| between steps | 1 |" in lines
     assert "| **whole** | 115 | 77 | 38 |" in lines
     assert "| embed | 50 | 45 | 5 |" in lines
+    assert any(
+        line.endswith("Most of it: detect, queue 9 ms, the later picture 6 ms, outside the proxy 5 ms, embed 5 ms.")
+        for line in lines
+    )
     assert "| embed: rows an execution | 1.9 |" in lines
     assert not any(line.startswith("| decode: rows") for line in lines), "one picture is one row there, always"
     assert section({}) == ""
+
+
+def test_a_trace_that_is_missing_is_told() -> None:
+    """In place of its table."""
+    record = _record()
+    record["idle"]["traced"] = {"missing": "this Triton was started without a file"}
+    assert "No trace of an idle service's pictures: this Triton was started without a file." in section(record)
 
 
 def test_an_older_record_without_the_division_is_still_shown() -> None:
