@@ -1,31 +1,67 @@
 #!/usr/bin/env bash
-# The GPU scenarios on a host with an NVIDIA card: perf/gpu/bench.sh [--quick]
+# What the issue asks of a card, on a host that has one: perf/gpu/bench.sh [--all] [--dry-run] [--wheels DIR [--host-cuda]]
 #
-# Needs the driver and Python 3.11 or newer. Makes an environment of its own under .venvs, takes onnxruntime-gpu in
-# place of onnxruntime (two packages, one import name: they cannot be installed together), makes the graphs, checks
-# that the card is really used, and runs the whole bench. Result: perf/results/<date>-<cores>core-<card>.json.
+#   --all         the whole extended bench afterwards
+#   --wheels DIR  install from these files alone, for a host without a network (perf/gpu/carry.py brings them there)
+#   --host-cuda   CUDA 13 and cuDNN 9 are on the host already, on the library path or in the python3 there
+#   --dry-run     print what would be run
+#
+# Needs the driver, and Python 3.11 or 3.12 with its shared library (PYTHON names another than the path's). Makes an
+# environment of its own under .venvs with onnxruntime-gpu in place of onnxruntime (two packages, one import name),
+# makes the graphs unless they are there, and refuses to go on where the CUDA provider does not load.
+# Result: perf/results/<date>-<cores>core-<card>-gpu.json, and a table.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-nvidia-smi -L >/dev/null || { echo "perf/gpu/bench.sh: no NVIDIA card answers" >&2; exit 1; }
-environment=.venvs/gpu
-if [ ! -x "$environment/bin/visavis" ]; then
-  python3 -m venv "$environment"
-  "$environment/bin/pip" install --quiet --upgrade pip
-  "$environment/bin/pip" install --quiet --editable '.[embedded,export]'
-  "$environment/bin/pip" uninstall --quiet --yes onnxruntime
-  # CUDA's and cuDNN's libraries come as wheels: no toolkit is needed on the host.
-  "$environment/bin/pip" install --quiet 'onnxruntime-gpu[cuda,cudnn]>=1.20' 'numpy<2'
-  "$environment/bin/pip" install --quiet aiohttp botocore matplotlib openvino psutil
+all= dry= wheels= host_cuda=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --all) all=1 ;;
+    --dry-run) dry=1 ;;
+    --host-cuda) host_cuda=1 ;;
+    --wheels) wheels=${2:?--wheels needs a folder}; shift ;;
+    *) echo "perf/gpu/bench.sh: unknown: $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ -z "$wheels" ] || [ -d "$wheels" ] || { echo "perf/gpu/bench.sh: $wheels is no folder" >&2; exit 2; }
+
+python=${PYTHON:-python3}
+# One that was carried here does not find its own library.
+carried=$(dirname "$(dirname "$python")")/lib
+if ls "$carried"/libpython3.*.so.1.0 >/dev/null 2>&1; then
+  export LD_LIBRARY_PATH="$carried${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 fi
 
-"$environment/bin/python" - <<'PY'
-import onnxruntime
-if hasattr(onnxruntime, "preload_dlls"):
-    onnxruntime.preload_dlls()
-if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-    raise SystemExit("perf/gpu/bench.sh: onnxruntime has no CUDA provider here")
-PY
-"$environment/bin/visavis" export
-"$environment/bin/python" perf/gpu/raw_embedder.py
-exec "$environment/bin/visavis" bench run --extended "$@"
+run() { if [ -n "$dry" ]; then echo "$*"; else "$@"; fi; }
+environment=$PWD/.venvs/gpu
+pip="$environment/bin/python -m pip --disable-pip-version-check --quiet install"
+[ -z "$wheels" ] || pip="$pip --no-index --find-links $wheels"
+
+[ -n "$dry" ] || nvidia-smi -L >/dev/null || { echo "perf/gpu/bench.sh: no NVIDIA card answers" >&2; exit 1; }
+if [ -n "$dry" ] || [ ! -x "$environment/bin/visavis" ]; then
+  run "$python" -m venv --clear "$environment"
+  # What installs the project comes first, since nothing is built in isolation. onnxruntime is not asked for: what the
+  # other packages would bring is named in perf/gpu/packages.txt.
+  run $pip 'hatchling>=1.27' 'editables>=0.5'
+  run $pip --requirement perf/gpu/packages.txt
+  # CUDA's and cuDNN's libraries come as wheels too: no toolkit is needed on the host.
+  if [ -n "$host_cuda" ]; then run $pip 'onnxruntime-gpu>=1.24'; else run $pip 'onnxruntime-gpu[cuda,cudnn]>=1.24'; fi
+  run $pip --no-deps --no-build-isolation --editable .
+fi
+
+if [ -n "$host_cuda" ] && [ -z "$dry" ]; then
+  # Libraries of wheels in the host's own python3, such as PyTorch brings.
+  found=$(python3 -c '
+import glob, site, sys
+places = [*site.getsitepackages(), *sys.path]
+print(":".join(sorted({f for p in places if p for f in glob.glob(p + "/nvidia/*/lib")})))')
+  export LD_LIBRARY_PATH="$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+fi
+# perf_analyzer is a program of the environment.
+export PATH="$environment/bin:$PATH"
+
+if [ -n "$dry" ] || [ ! -f model_repository/models.json ]; then run visavis export; fi
+run "$environment/bin/python" perf/gpu/check.py
+run "$environment/bin/python" perf/gpu/targets.py
+[ -z "$all" ] || run visavis bench run --extended

@@ -16,26 +16,27 @@ REPOSITORY = Path(__file__).resolve().parents[2] / "model_repository"
 SIDES = {"face_detector": 640, "face_embedder": 112}
 BATCHES = {"face_detector": (1, 8, 16), "face_embedder": (1, 16, 32)}
 SECONDS = 3.0
+_WARM_UP_RUNS = 20
 
 
 def images_per_s(model: str, batch: int) -> float:
     """Rate of one session on one stream.
 
     Raises:
-        SystemExit: the graph would run on the CPU.
+        SystemExit: the graph would run on the processor.
     """
     session = onnxruntime.InferenceSession(
         str(REPOSITORY / model / "1" / "model.onnx"), providers=["CUDAExecutionProvider"]
     )
     if session.get_providers()[0] != "CUDAExecutionProvider":
-        raise SystemExit(f"{model} would run on the CPU: the CUDA provider did not load")
+        raise SystemExit(f"{model} would run on the processor: the CUDA provider did not load")
     side = SIDES[model]
     pixels = np.random.default_rng(1).integers(0, 256, (batch, side, side, 3)).astype(np.uint8)
     binding = session.io_binding()
     binding.bind_ortvalue_input("image", onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0))
     for output in session.get_outputs():
         binding.bind_output(output.name, "cuda")
-    for _ in range(20):
+    for _ in range(_WARM_UP_RUNS):
         session.run_with_iobinding(binding)
     binding.synchronize_outputs()
     runs, start = 0, time.perf_counter()
@@ -46,13 +47,21 @@ def images_per_s(model: str, batch: int) -> float:
     return runs * batch / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """One line for each graph and batch."""
+def measure() -> dict[str, dict[str, float]]:
+    """Images a second by model and batch."""
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()
-    for model, batches in BATCHES.items():
-        for batch in batches:
-            sys.stdout.write(f"{model} batch {batch}: {images_per_s(model, batch):.0f} images/s\n")
+    return {
+        model: {str(batch): round(images_per_s(model, batch), 1) for batch in batches}
+        for model, batches in BATCHES.items()
+    }
+
+
+def main() -> None:
+    """One line for each graph and batch."""
+    for model, rates in measure().items():
+        for batch, rate in rates.items():
+            sys.stdout.write(f"{model} batch {batch}: {rate:.0f} images/s\n")
 
 
 if __name__ == "__main__":
