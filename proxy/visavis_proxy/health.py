@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -10,9 +13,13 @@ from visavis_client.engine import Engine
 from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.control import Control
 from visavis_proxy.metrics import CONTENT_TYPE, Metrics
+from visavis_proxy.state import StateStore, StateUnavailable
+
+#: As long as the engine is given; who asks seldom waits for longer than three seconds.
+_STATE_S: Final = 2.0
 
 
-def router(engine: Engine, metrics: Metrics, build: BuildInfo, control: Control) -> APIRouter:
+def router(engine: Engine, state: StateStore, metrics: Metrics, build: BuildInfo, control: Control) -> APIRouter:
     """``/health/live``, ``/health/ready``, ``/metrics``."""
     routes = APIRouter(tags=["operation"])
 
@@ -22,16 +29,18 @@ def router(engine: Engine, metrics: Metrics, build: BuildInfo, control: Control)
 
     @routes.get(
         "/health/ready",
-        summary="Triton is ready and every model is warm",
+        summary="Triton is ready, every model is warm, and state can be kept",
         response_class=Response,
         responses={503: {"description": "Not yet, or not any more."}},
     )
     async def ready() -> Response:
         if control.is_leaving:
             return _json(503, {"status": "leaving", "model": engine.model})
-        if await engine.ready():
+        has_engine, has_state = await asyncio.gather(engine.ready(), _can_write(state))
+        if has_engine and has_state:
             return _json(200, {"status": "ready", "model": engine.model})
-        return _json(503, {"status": "not ready", "model": engine.model})
+        missing = " and ".join(["engine"] * (not has_engine) + ["state"] * (not has_state))
+        return _json(503, {"status": "not ready", "missing": missing, "model": engine.model})
 
     @routes.get("/metrics", summary="Prometheus' text format", response_class=Response)
     async def numbers() -> Response:
@@ -39,6 +48,19 @@ def router(engine: Engine, metrics: Metrics, build: BuildInfo, control: Control)
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
     return routes
+
+
+async def _can_write(state: StateStore) -> bool:
+    """Whether a call with a key could be answered, which writes before all else: reading alone tells of no full disk.
+
+    Asked anew each time, so that a store that is back is found out by asking.
+    """
+    try:
+        async with asyncio.timeout(_STATE_S):
+            await state.take("health", 1000.0)
+    except (StateUnavailable, TimeoutError):
+        return False
+    return True
 
 
 def _json(status: int, value: dict[str, str]) -> Response:

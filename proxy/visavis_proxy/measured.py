@@ -1,7 +1,8 @@
-"""Engine, fetcher and state whose calls are timed and counted by how they ended."""
+"""Engine, fetcher and state whose calls are timed and counted by how they ended, and complained of where they fail."""
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from asyncio import CancelledError
@@ -9,14 +10,17 @@ from collections.abc import Awaitable, Mapping
 from typing import Final, TypeVar
 
 from visavis_client.engine import Engine
-from visavis_client.errors import VisavisError
+from visavis_client.errors import EngineBusy, EngineError, VisavisError
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
+from visavis_proxy.complaints import Complaints
 from visavis_proxy.fetch import Fetcher, FetchError
 from visavis_proxy.metrics import Metrics
 from visavis_proxy.stages import Stage, during
 from visavis_proxy.state import StateStore, StateUnavailable
 
 Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
 
 CANCELLED: Final = "cancelled"
 #: Of an exception that nobody expected.
@@ -55,6 +59,7 @@ class MeasuredEngine:
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
         self._metrics = metrics
+        self._complaints = Complaints(_log)
 
     @property
     def model(self) -> ModelIdentity:
@@ -76,6 +81,9 @@ class MeasuredEngine:
                 return await self._engine.analyse(image, max_faces=max_faces, region=region, timeout_s=timeout_s)
         except BaseException as error:
             outcome = engine_outcome(error)
+            # A full queue is no fault, and is counted.
+            if isinstance(error, EngineError) and not isinstance(error, EngineBusy):
+                self._complaints.tell(error)
             raise
         finally:
             self._metrics.engine_answered(outcome, time.perf_counter() - begun)
@@ -120,6 +128,7 @@ class MeasuredState:
         self._store = store
         self._metrics = metrics
         self._backend = backend
+        self._complaints = Complaints(_log)
 
     async def _timed(self, operation: str, call: Awaitable[Answer]) -> Answer:
         begun, result = time.perf_counter(), "ok"
@@ -128,6 +137,8 @@ class MeasuredState:
                 return await call
         except BaseException as error:
             result = state_result(error)
+            if isinstance(error, StateUnavailable):
+                self._complaints.tell(error)
             raise
         finally:
             self._metrics.state_called(self._backend, operation, result, time.perf_counter() - begun)

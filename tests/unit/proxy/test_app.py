@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes import make_services
+from fakes import FakeState, make_services
 from fastapi import APIRouter, FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -26,6 +26,7 @@ from visavis_proxy.credentials import Contract
 from visavis_proxy.doors import Doors
 from visavis_proxy.observation import note
 from visavis_proxy.services import Services
+from visavis_proxy.state import StateUnavailable
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -94,6 +95,25 @@ def test_ready_means_the_engine_is(is_ready: bool, status: int) -> None:
     app = create_app(make_services(FakeEngine({}, is_ready=is_ready)))
     assert ask(app, "GET", "/health/ready").status_code == status
     assert ask(app, "GET", "/health/live").json() == {"status": "live"}
+
+
+def test_a_service_that_can_write_no_state_is_not_ready() -> None:
+    """As on a full disk, which still lets it read; with the state it is ready again."""
+
+    class Full(FakeState):
+        is_full = True
+
+        async def take(self, bucket: str, per_second: float) -> bool:
+            if self.is_full:
+                raise StateUnavailable("the state's file: database or disk is full")
+            return await super().take(bucket, per_second)
+
+    state = Full()
+    app = create_app(replace(make_services(FakeEngine({}, is_ready=True)), state=state))
+    answer = ask(app, "GET", "/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, "state")
+    state.is_full = False
+    assert ask(app, "GET", "/health/ready").status_code == 200
 
 
 def test_pictures_are_counted_by_what_became_of_them() -> None:
