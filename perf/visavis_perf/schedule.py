@@ -98,6 +98,8 @@ def expected(
         if not plan.quick:
             small = costs.curve(len(plan.small_peer_shares), 1, repeats=1)
             steps.append(Expected("peer_not_enlarged", _PEER_START_S + small))
+    if "rival" in other:
+        steps.append(Expected("rival", _PEER_START_S + costs.curve(len(plan.small_peer_shares), 1, repeats=1)))
     if "overload" in other:
         around = costs.http_repeat + plan.recovery_seconds + _TAIL_S
         steps.append(Expected("overload", costs.bracketed(plan.overload_seconds + around, 1)))

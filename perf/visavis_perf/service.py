@@ -85,20 +85,37 @@ def afternoon(detector: Path, recognizer: Path, *, enlarge: bool = True) -> Iter
     Raises:
         ServiceFailed: it ended, or was not ready in time.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     added = {
         "AFTERNOON_DETECTOR": str(detector),
         "AFTERNOON_RECOGNIZER": str(recognizer),
         "AFTERNOON_ENLARGE": str(int(enlarge)),
     }
+    with _baseline("afternoon", added) as service:
+        yield service
+
+
+@contextmanager
+def rival() -> Iterator[Service]:
+    """The rival from PyPI, which must be installed.
+
+    Raises:
+        ServiceFailed: it ended, or was not ready in time.
+    """
+    with _baseline("rival", {}) as service:
+        yield service
+
+
+@contextmanager
+def _baseline(name: str, added: Mapping[str, str]) -> Iterator[Service]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     # uvicorn's own choice of loop and parser, uvloop and httptools, is what an afternoon gives for nothing.
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(PERF / "baselines"), "afternoon:app"]
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(PERF / "baselines"), f"{name}:app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--no-access-log"]
     url = f"http://127.0.0.1:{port}"
     started = time.monotonic()
-    with _process(command, "afternoon", added) as process:
-        _wait(process, "afternoon", lambda: _answers(f"{url}/health"))
+    with _process(command, name, added) as process:
+        _wait(process, name, lambda: _answers(f"{url}/health"))
         yield Service(url, None, None, process.pid, time.monotonic() - started, Caller("", ""))
 
 
