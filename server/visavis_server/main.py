@@ -17,7 +17,6 @@ from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.errors import CommandFailed
 from visavis_server.own_repository import default_repository, own_repository
-from visavis_server.state import make_data_dir
 from visavis_server.triton import Device
 
 app = typer.Typer(
@@ -172,6 +171,8 @@ def export(context: typer.Context) -> None:
     environment, arguments = _with_repository(os.environ), context.args
     named = any(argument.startswith(("--model-repository", "--help")) for argument in arguments)
     if not named and Path(environment[_REPOSITORY]) == own_repository(_data_dir(environment)):
+        from visavis_server.state import make_data_dir
+
         make_data_dir(_data_dir(environment))
         arguments = ["--refresh", *arguments]
     _become("visavis_export", arguments, environment)
