@@ -103,5 +103,6 @@ def _module(folder: Path, name: str) -> Any:
         return importlib.import_module(f"{package.__name__}.{name}")
     except ImportError as error:
         raise CollectionInvalid(
-            f"{folder / name}.py cannot be run here ({error}): pip install 'visavis[accuracy,embedded]'"
+            f"{folder / name}.py cannot be run here ({error}): install the extras "
+            "`accuracy` and `embedded` (in the project's folder: pip install '.[accuracy,embedded]')"
         ) from error

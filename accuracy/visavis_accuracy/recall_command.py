@@ -88,7 +88,9 @@ def _reference(model: Path, sizes: Sequence[int], threshold: float) -> Reference
     try:
         from visavis_accuracy.reference import OpenCvDetector  # OpenCV is wanted here alone
     except ImportError as error:
-        raise CollectionInvalid("OpenCV is not installed: pip install 'visavis[accuracy]'") from error
+        raise CollectionInvalid(
+            "OpenCV is not installed: install the extra `accuracy` (in the project's folder: pip install '.[accuracy]')"
+        ) from error
     return OpenCvDetector(model, sizes, threshold)
 
 

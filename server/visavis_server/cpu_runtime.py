@@ -50,7 +50,10 @@ def check_installed(wanted: CpuRuntime, device: Device) -> None:
         CommandFailed: OpenVINO is asked for and is not there.
     """
     if wanted is CpuRuntime.OPENVINO and not _installed() and choose_device(device) is Device.CPU:
-        raise CommandFailed("OpenVINO was asked for, but is not installed: pip install 'visavis[openvino]'")
+        raise CommandFailed(
+            "OpenVINO was asked for, but is not installed: install the extra `openvino` "
+            "(in the project's folder: pip install '.[openvino]')"
+        )
 
 
 def _installed() -> bool:

@@ -18,6 +18,8 @@ from visavis_server.errors import TritonMissing
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _STUB = "triton_python_backend_stub"
+#: What the models import it as.
+_TIME_LIMIT = "visavis_time_limit.py"
 #: What is copied for the ``onnxruntime`` backend: not the package's ``__init__.py``, which would make the folder a
 #: second package named onnxruntime.
 _ONNXRUNTIME_FILES = tuple(
@@ -48,7 +50,10 @@ class TritonInstallation:
         """
         spec = importlib.util.find_spec("pytriton")
         if spec is None or spec.origin is None:
-            raise TritonMissing("the embedded Triton is not installed: pip install 'visavis[embedded]'")
+            raise TritonMissing(
+                "the embedded Triton is not installed: install the extra `embedded` "
+                "(in the project's folder: pip install '.[embedded,export]')"
+            )
         package = Path(spec.origin).parent
         root = package / "tritonserver"
         stub = root / "python_backend_stubs" / _PYTHON / _STUB
@@ -68,6 +73,7 @@ class TritonInstallation:
         python = backends / "python"
         shutil.copytree(self.python_backend, python, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(self.stub, python / _STUB)
+        shutil.copy(Path(__file__).parent / "backends" / "time_limit.py", python / _TIME_LIMIT)
         onnxruntime = backends / "onnxruntime"
         onnxruntime.mkdir()
         for name in _ONNXRUNTIME_FILES:

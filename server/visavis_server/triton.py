@@ -35,6 +35,12 @@ _GUARD_TIMEOUT_S = 5.0
 _LOG_TAIL_LINES = 8
 
 
+_DRIVER = Path("/proc/driver/nvidia/version")
+#: Distributions with one import name.
+_FOR_CPU, _FOR_GPU = "onnxruntime", "onnxruntime-gpu"
+_OWN_ENVIRONMENT = "make an environment with the extra `embedded-gpu` (docs/operations.md, On a GPU)"
+
+
 class Device(StrEnum):
     """What the models run on; AUTO takes a GPU where one can be used."""
 
@@ -49,19 +55,30 @@ def choose_device(wanted: Device) -> Device:
     Raises:
         TritonMissing: a GPU was asked for that is not there, or that onnxruntime cannot use.
     """
-    driver = Path("/proc/driver/nvidia/version").exists()
-    try:
-        importlib.metadata.version("onnxruntime-gpu")
-        library = True
-    except importlib.metadata.PackageNotFoundError:
-        library = False
-    if wanted is Device.GPU and not driver:
+    installed = {name for name in (_FOR_CPU, _FOR_GPU) if any(importlib.metadata.distributions(name=name))}
+    return device_of(wanted, has_driver=_DRIVER.exists(), installed=installed)
+
+
+def device_of(wanted: Device, *, has_driver: bool, installed: Collection[str]) -> Device:
+    """CPU or GPU, on a host with those distributions of onnxruntime.
+
+    Raises:
+        TritonMissing: see choose_device.
+    """
+    if wanted is Device.CPU:
+        return wanted
+    if wanted is Device.GPU and not has_driver:
         raise TritonMissing("a GPU was asked for, but no NVIDIA driver is loaded")
-    if wanted is Device.GPU and not library:
-        raise TritonMissing("a GPU was asked for, but onnxruntime-gpu is not installed: pip install 'visavis[gpu]'")
-    if wanted is Device.AUTO:
-        return Device.GPU if driver and library else Device.CPU
-    return wanted
+    if wanted is Device.GPU and _FOR_GPU not in installed:
+        raise TritonMissing(f"a GPU was asked for, but {_FOR_GPU} is not installed: {_OWN_ENVIRONMENT}")
+    if not has_driver or _FOR_GPU not in installed:
+        return Device.CPU
+    if _FOR_CPU in installed:
+        raise TritonMissing(
+            f"{_FOR_CPU} and {_FOR_GPU} are both installed and overwrite each other: {_OWN_ENVIRONMENT}, "
+            "or say --device cpu"
+        )
+    return Device.GPU
 
 
 def check_shared_memory(free_bytes: int) -> None:

@@ -48,6 +48,7 @@ def _open_s3(s3: S3Settings, limits: FetchSettings) -> Fetcher:
         from visavis_proxy.fetch.s3 import S3Fetcher
     except ImportError as error:
         raise SettingsInvalid(
-            f"VISAVIS_S3__BUCKETS is set, but {error.name} is missing: pip install 'visavis[s3]'"
+            f"VISAVIS_S3__BUCKETS is set, but {error.name} is missing: install the extra `s3` "
+            "(in the project's folder: pip install '.[s3]')"
         ) from error
     return S3Fetcher(s3, limits)

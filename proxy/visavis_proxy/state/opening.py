@@ -57,7 +57,8 @@ def _open_redis(url: str) -> StateStore:
         from visavis_proxy.state.redis import RedisStore
     except ImportError as error:
         raise SettingsInvalid(
-            f"VISAVIS_STATE__URL names a Redis, but {error.name} is missing: pip install 'visavis[redis]'"
+            f"VISAVIS_STATE__URL names a Redis, but {error.name} is missing: install the extra `redis` "
+            "(in the project's folder: pip install '.[redis]')"
         ) from error
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=2.0) as once:

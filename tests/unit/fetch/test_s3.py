@@ -228,4 +228,4 @@ def test_a_bucket_without_the_extra_stops_the_start_with_one_sentence() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("VISAVIS_S3__BUCKETS is set, but aiobotocore")
-    assert run.stdout.endswith("pip install 'visavis[s3]'\n")
+    assert run.stdout.endswith("install the extra `s3` (in the project's folder: pip install '.[s3]')\n")

@@ -81,7 +81,7 @@ def test_without_matrix_units_nothing_is_measured_or_told(
 def test_without_the_package_nothing_is_measured(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert models_for_openvino(CpuRuntime.AUTO, repository, print, nothing) == frozenset()
-    with pytest.raises(CommandFailed, match=r"pip install 'visavis\[openvino\]'"):
+    with pytest.raises(CommandFailed, match=r"install the extra `openvino` .*pip install '\.\[openvino\]'"):
         check_installed(CpuRuntime.OPENVINO, Device.CPU)
     check_installed(CpuRuntime.AUTO, Device.CPU)
 

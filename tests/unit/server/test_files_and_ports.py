@@ -20,7 +20,7 @@ from visavis_server.main import default_workers
 from visavis_server.ports import candidates, check_loopback_port, free_loopback_ports
 from visavis_server.serve import ServeOptions, in_flight, listen, local_url
 from visavis_server.state import ServingState, TritonState
-from visavis_server.triton import Device, TritonPorts, check_shared_memory
+from visavis_server.triton import Device, TritonPorts, check_shared_memory, device_of
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -143,6 +143,43 @@ def test_too_little_shared_memory_is_told_with_its_remedy() -> None:
     check_shared_memory(1 << 30)
     with pytest.raises(TritonMissing, match=r"has 64 MiB left.*--shm-size"):
         check_shared_memory(64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has_driver", "installed", "device"),
+    [
+        (Device.AUTO, True, {"onnxruntime-gpu"}, Device.GPU),
+        (Device.AUTO, True, {"onnxruntime"}, Device.CPU),
+        (Device.AUTO, False, {"onnxruntime", "onnxruntime-gpu"}, Device.CPU),
+        (Device.GPU, True, {"onnxruntime-gpu"}, Device.GPU),
+        (Device.CPU, True, {"onnxruntime", "onnxruntime-gpu"}, Device.CPU),
+    ],
+)
+def test_a_gpu_is_taken_where_it_can_be_used(
+    wanted: Device, has_driver: bool, installed: set[str], device: Device
+) -> None:
+    assert device_of(wanted, has_driver=has_driver, installed=installed) is device
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has_driver", "installed", "sentence"),
+    [
+        (Device.GPU, False, {"onnxruntime-gpu"}, "no NVIDIA driver is loaded"),
+        (
+            Device.GPU,
+            True,
+            {"onnxruntime"},
+            "onnxruntime-gpu is not installed: make an environment with .*embedded-gpu",
+        ),
+        (Device.GPU, True, {"onnxruntime", "onnxruntime-gpu"}, "both installed and overwrite each other"),
+        (Device.AUTO, True, {"onnxruntime", "onnxruntime-gpu"}, "both installed .* or say --device cpu"),
+    ],
+)
+def test_what_keeps_a_gpu_from_being_used_is_told(
+    wanted: Device, has_driver: bool, installed: set[str], sentence: str
+) -> None:
+    with pytest.raises(TritonMissing, match=sentence):
+        device_of(wanted, has_driver=has_driver, installed=installed)
 
 
 def test_help_needs_none_of_the_heavy_libraries() -> None:

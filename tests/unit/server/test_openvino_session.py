@@ -79,7 +79,7 @@ class TestWhatIsAsked:
         self, graph: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "openvino", None)
-        with pytest.raises(ModelInvalid, match=r"pip install 'visavis\[openvino\]'"):
+        with pytest.raises(ModelInvalid, match=r"install the extra `openvino` .*pip install '\.\[openvino\]'"):
             OnnxModel(config(), graph, kind="CPU")
 
 

@@ -82,4 +82,7 @@ def test_a_redis_without_the_extra_stops_the_start_with_one_sentence() -> None:
         "except SettingsInvalid as refusal: print(refusal)\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout == "VISAVIS_STATE__URL names a Redis, but redis is missing: pip install 'visavis[redis]'\n"
+    assert run.stdout == (
+        "VISAVIS_STATE__URL names a Redis, but redis is missing: install the extra `redis` "
+        "(in the project's folder: pip install '.[redis]')\n"
+    )

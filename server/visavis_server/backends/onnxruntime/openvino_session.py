@@ -69,7 +69,8 @@ class OpenVinoSession:
             import openvino
         except ImportError as error:
             raise ModelInvalid(
-                f"the accelerator {NAME} is asked for, but is not at hand ({error}): pip install 'visavis[openvino]'"
+                f"the accelerator {NAME} is asked for, but is not at hand ({error}): install the extra "
+                "`openvino` (in the project's folder: pip install '.[openvino]')"
             ) from error
         core = openvino.Core()
         told = properties(config, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
