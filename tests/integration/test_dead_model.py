@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+import pytest
 from onnx import TensorProto, helper
 from trivial_models import make_repository
 
@@ -52,6 +53,10 @@ class Kept:
             return error.code
         except OSError:
             return 0
+
+    def answers_nothing(self, model: str) -> None:
+        """Ask that model, and see that it gives no row."""
+        assert self.answer(model) in {500, 0}
 
     async def comes_back_after(self, scenario: Callable[[], None]) -> None:
         """Run the scenario once it is up, and wait until another run answers."""
@@ -93,13 +98,18 @@ def add_broken_model(root: Path) -> None:
         helper.make_node("Gather", ["table", "beyond"], ["found"], axis=0),
         helper.make_node("Add", ["x", "found"], ["y"]),
     ]
-    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
-    graph = helper.make_graph(nodes, "broken", sides[:1], sides[1:], constants)
+    save_model(root, "broken", nodes, constants)
+
+
+def save_model(root: Path, name: str, nodes: list[onnx.NodeProto], constants: list[TensorProto]) -> None:
+    """Add that graph from ``x`` to ``y`` beside the doubler, and as the doubler is configured."""
+    sides = [helper.make_tensor_value_info(side, TensorProto.FLOAT, ["n", 4]) for side in ("x", "y")]
+    graph = helper.make_graph(nodes, name, sides[:1], sides[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    (root / "broken" / "1").mkdir(parents=True)
-    onnx.save(model, root / "broken" / "1" / "model.onnx")
-    text = (root / "doubler" / "config.pbtxt").read_text().replace("doubler", "broken")
-    (root / "broken" / "config.pbtxt").write_text(text)
+    (root / name / "1").mkdir(parents=True)
+    onnx.save(model, root / name / "1" / "model.onnx")
+    text = (root / "doubler" / "config.pbtxt").read_text().replace("doubler", name)
+    (root / name / "config.pbtxt").write_text(text)
 
 
 def test_a_model_that_only_fails_ends_itself(tmp_path: Path) -> None:
@@ -114,3 +124,40 @@ def test_a_model_that_only_fails_ends_itself(tmp_path: Path) -> None:
 
     asyncio.run(kept.comes_back_after(scenario))
     assert "broken: nothing can be computed any more, so this process ends" in (tmp_path / "log").read_text()
+
+
+def add_endless_model(root: Path) -> None:
+    """One whose graph goes round and round, for any row."""
+    scalar: tuple[int, list[int]] = (TensorProto.BOOL, [])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["goes_on"], ["still"]), helper.make_node("Neg", ["row"], ["other"])],
+        "round",
+        [
+            helper.make_tensor_value_info("at", TensorProto.INT64, []),
+            helper.make_tensor_value_info("goes_on", *scalar),
+            helper.make_tensor_value_info("row", TensorProto.FLOAT, ["n", 4]),
+        ],
+        [
+            helper.make_tensor_value_info("still", *scalar),
+            helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 4]),
+        ],
+    )
+    constants = [
+        helper.make_tensor("rounds", TensorProto.INT64, [], [2**62]),
+        helper.make_tensor("true", *scalar, [True]),
+    ]
+    nodes = [helper.make_node("Loop", ["rounds", "true", "x"], ["y"], body=body)]
+    save_model(root, "endless", nodes, constants)
+
+
+def test_a_model_that_hangs_ends_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Triton says for ever that it is ready; where it hung stands in Triton's log."""
+    monkeypatch.setenv("MODEL_EXECUTION_LIMIT_S", "2")
+    root = make_repository(tmp_path / "models")
+    add_endless_model(root)
+    kept = Kept(root, tmp_path / "log")
+    asyncio.run(kept.comes_back_after(lambda: kept.answers_nothing("endless")))
+    assert "the process of endless_0_0 was ended by SIGALRM" in caplog.text
+    assert " in _execute\n" in (tmp_path / "log").read_text()

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
+from visavis_time_limit import TimeLimit
 
 
 def _import_modules():
@@ -24,6 +25,8 @@ def _import_modules():
 session, endurance = _import_modules()
 #: Of a process that ends itself.
 _EX_SOFTWARE = 70
+#: TensorRT builds an engine in an execution of the warm-up, which takes minutes.
+_BUILDING = 20
 
 
 class TritonPythonModel:
@@ -45,9 +48,14 @@ class TritonPythonModel:
         self._name = args["model_name"]
         self._input_names = [spec.name for spec in config.inputs]
         self._endurance = endurance.Endurance(self._model.try_out)
+        self._limit = TimeLimit(_BUILDING if "tensorrt" in config.gpu_accelerators else 1)
 
     def execute(self, requests):
         """Answer what the dynamic batcher gathered; a fault is every request's answer, and Triton goes on."""
+        with self._limit:
+            return self._execute(requests)
+
+    def _execute(self, requests):
         try:
             answers = self._model.run([self._tensors(request) for request in requests])
         except session.ExecutionFault as error:
