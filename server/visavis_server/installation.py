@@ -20,8 +20,6 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _STUB = "triton_python_backend_stub"
 #: What the models import it as.
 _TIME_LIMIT = "visavis_time_limit.py"
-#: What the models import it as.
-_TIME_LIMIT = "visavis_time_limit.py"
 #: What is copied for the ``onnxruntime`` backend: not the package's ``__init__.py``, which would make the folder a
 #: second package named onnxruntime.
 _ONNXRUNTIME_FILES = tuple(
@@ -75,7 +73,6 @@ class TritonInstallation:
         python = backends / "python"
         shutil.copytree(self.python_backend, python, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(self.stub, python / _STUB)
-        shutil.copy(Path(__file__).parent / "backends" / "time_limit.py", python / _TIME_LIMIT)
         shutil.copy(Path(__file__).parent / "backends" / "time_limit.py", python / _TIME_LIMIT)
         onnxruntime = backends / "onnxruntime"
         onnxruntime.mkdir()
