@@ -45,6 +45,8 @@ if [ -n "$dry" ] || [ ! -x "$environment/bin/visavis" ]; then
   # other packages would bring is named in perf/gpu/packages.txt.
   run $pip 'hatchling>=1.27' 'editables>=0.5'
   run $pip --requirement perf/gpu/packages.txt
+  # Its program asks for glibc 2.38; on an older host PERF_ANALYZER names one that runs there.
+  [ -n "${PERF_ANALYZER:-}" ] || run $pip 'perf-analyzer>=2.60'
   # CUDA's and cuDNN's libraries come as wheels too: no toolkit is needed on the host.
   if [ -n "$host_cuda" ]; then run $pip 'onnxruntime-gpu>=1.24'; else run $pip 'onnxruntime-gpu[cuda,cudnn]>=1.24'; fi
   run $pip --no-deps --no-build-isolation --editable .

@@ -37,7 +37,7 @@ _PLATFORMS = (
     *(f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 27, 28, 31, 34, 35, 38, 39)),
     "manylinux2014_x86_64",
 )
-_BUILDERS = ("hatchling>=1.27", "editables>=0.5", "pip")
+_BESIDES = ("hatchling>=1.27", "editables>=0.5", "perf-analyzer>=2.60")
 _PYTHON_WITHOUT = {"test", "idlelib", "tkinter", "site-packages", "dist-packages", "__pycache__"}
 
 
@@ -82,7 +82,7 @@ def wheels(folder: Path, *, with_cuda: bool) -> list[Path]:
     platforms = [word for name in _PLATFORMS for word in ("--platform", name)]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version", version]
     command += ["--implementation", "cp", *platforms, "--dest", str(folder)]
-    subprocess.run([*command, "--requirement", str(PACKAGES), gpu, *_BUILDERS], check=True)
+    subprocess.run([*command, "--requirement", str(PACKAGES), gpu, *_BESIDES], check=True)
     found = sorted(folder.glob("*.whl"))
     return [path for path in found if not _OTHER.match(path.name) and (with_cuda or not _CUDA.match(path.name))]
 

@@ -16,7 +16,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig as Message
 from visavis_perf.inputs import DETECTOR_SIDE, face_crop, frame
 from visavis_perf.pictures import pictures
 from visavis_perf.places import REPOSITORY
-from visavis_server.backends.onnxruntime.configuration import ModelConfig, Tensors
+from visavis_server.backends.onnxruntime.configuration import ModelConfig, ModelInvalid, Tensors
 from visavis_server.backends.onnxruntime.session import OnnxModel
 
 #: Between an embedding of the card, in TensorFloat-32, and one of the processor.
@@ -60,7 +60,10 @@ def main() -> None:
     jpegs = pictures("250")[:_PICTURES]
     faults = []
     for model in ("face_detector", "face_embedder"):
-        card, processor = load(model, "GPU"), load(model, "CPU")
+        try:
+            card, processor = load(model, "GPU"), load(model, "CPU")
+        except ModelInvalid as error:
+            raise SystemExit(f"{Path(__file__).name}: {error}") from error
         for remark in card.remarks:
             sys.stdout.write(f"{model}: {remark.level}: {remark.text}\n")
             faults += [remark.text] if remark.level == "error" else []
