@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,17 @@ def test_a_triton_that_is_stopped_or_gone_is_noticed_itself(child: subprocess.Po
     child.kill()
     child.wait()
     assert watch.fault() == "it is gone"
+
+
+def test_one_that_hangs_in_the_system_is_noticed_after_twenty_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No signal ends such a process, so it is one of paper: at each of forty looks it waits for a device."""
+    monkeypatch.setattr("visavis_server.stubs._PROCESSES", tmp_path)
+    for pid, parent, state in ((10, 1, "S"), (11, 10, "D")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a (name) b) {state} {parent} " + "0 " * 48)
+    (tmp_path / "11" / "cmdline").write_text("stub\0face_embedder_1_0\0")
+    watch = Watch(10)
+    assert [watch.fault() for _ in range(39)] == [None] * 39
+    assert watch.fault() == "the process of face_embedder_1_0 hangs in the system"
