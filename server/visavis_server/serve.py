@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +31,7 @@ from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import check_keys, ensure_key_file
 from visavis_server.logs import configure_logs
+from visavis_server.numbers_folder import numbers_folder
 from visavis_server.own_repository import own_repository
 from visavis_server.ports import check_loopback_port
 from visavis_server.reaching import check_address, wait_for_listener
@@ -78,7 +78,11 @@ def serve(options: ServeOptions) -> None:
     configure_logs(settings.log_format, logging.WARNING)
     if options.triton is not None:
         check_address(options.triton)
-    with _alone_in(options.data_dir), listen(options.host, options.port) as listener:
+    with (
+        _alone_in(options.data_dir),
+        listen(options.host, options.port) as listener,
+        numbers_folder(options.data_dir) as numbers,
+    ):
         _check_state(settings)
         _check_given_keys(options)
         if not settings.on_loopback:
@@ -98,10 +102,10 @@ def serve(options: ServeOptions) -> None:
         usable_models(options.model_repository)
         key_file = _key_file(options)
         ports = TritonPorts.free(metrics=options.triton_metrics_port)
-        plan = _plan(options, listener, key_file, ports)
+        plan = _plan(options, listener, key_file, ports, numbers)
         if plan.make_triton is not None:
-            numbers = f"http://127.0.0.1:{ports.metrics}/metrics"
-            typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}; its metrics: {numbers}")
+            address = f"http://127.0.0.1:{ports.metrics}/metrics"
+            typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}; its metrics: {address}")
         line = f"ready: {plan.url}  keys: {key_file}  try: {_command()} compare A.jpg B.jpg"
         lines = "\n".join(filter(None, (line, unsigned_calls(settings))))
         asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(lines), drain_s=settings.drain_s).run())
@@ -133,7 +137,8 @@ def _alone_in(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports: TritonPorts) -> Plan:
+def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports: TritonPorts, numbers: Path) -> Plan:
+    """``numbers``: where the workers count together."""
     port = listener.getsockname()[1]
     device = choose_device(options.device) if options.triton is None else options.device
     # Once: a Triton that is started again runs the models as the first one did.
@@ -155,7 +160,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
         "VISAVIS_MODEL_REPOSITORY": str(options.model_repository.resolve()),
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
-        "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(options.data_dir).resolve()),
+        "PROMETHEUS_MULTIPROC_DIR": str(numbers.resolve()),
         **in_flight(options),
         # A worker multiplies small matrices: threads that spin while they wait for more would take the models' cores.
         "OPENBLAS_NUM_THREADS": "1",
@@ -241,14 +246,6 @@ def usable_models(repository: Path) -> tuple[ModelIdentity, OperatingPoints]:
         return read_models(repository)
     except (ModelsInvalid, OperatingPointsInvalid) as error:
         raise CommandFailed(str(error)) from None
-
-
-def _metrics_folder(data_dir: Path) -> Path:
-    """An empty folder where the workers count together: what a former run counted is gone."""
-    folder = data_dir / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    return folder
 
 
 def export(model_repository: Path, data_dir: Path) -> None:

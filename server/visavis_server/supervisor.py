@@ -157,7 +157,11 @@ class Supervisor:
         else:
             triton = TritonState(self._plan.triton, embedded.http_address, embedded.metrics_address, embedded.pid)
         state = ServingState(self._plan.url, triton, models=self._plan.models)
-        state.write(self._plan.state_files)
+        try:
+            state.write(self._plan.state_files)
+        except OSError as error:
+            # A full disk; the service itself goes on.
+            logger.error("where the service is cannot be written: %s", error)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
