@@ -96,7 +96,7 @@ class TestTriton:
 
     def test_its_health_is_asked_where_it_answers(self) -> None:
         port = triton_flags()["http-port"]
-        assert SERVICES["triton"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/v2/health/ready"
+        assert SERVICES["triton"]["healthcheck"]["test"][-1].endswith(f" http://127.0.0.1:{port}/v2/health/ready")
 
     def test_it_may_finish_before_it_is_killed(self) -> None:
         assert int(triton_flags()["exit-timeout-secs"]) < seconds(SERVICES["triton"]["stop_grace_period"])
