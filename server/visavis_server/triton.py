@@ -35,7 +35,8 @@ _GUARD_TIMEOUT_S = 5.0
 _LOG_TAIL_LINES = 8
 
 
-_DRIVER = Path("/proc/driver/nvidia/version")
+#: Either is a sign of NVIDIA's driver: within a sandbox the second may be the only one.
+_DRIVER = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
 #: Distributions with one import name.
 _FOR_CPU, _FOR_GPU = "onnxruntime", "onnxruntime-gpu"
 _OWN_ENVIRONMENT = "make an environment with the extra `embedded-gpu` (docs/operations.md, On a GPU)"
@@ -56,7 +57,7 @@ def choose_device(wanted: Device) -> Device:
         TritonMissing: a GPU was asked for that is not there, or that onnxruntime cannot use.
     """
     installed = {name for name in (_FOR_CPU, _FOR_GPU) if any(importlib.metadata.distributions(name=name))}
-    return device_of(wanted, has_driver=_DRIVER.exists(), installed=installed)
+    return device_of(wanted, has_driver=any(path.exists() for path in _DRIVER), installed=installed)
 
 
 def device_of(wanted: Device, *, has_driver: bool, installed: Collection[str]) -> Device:
