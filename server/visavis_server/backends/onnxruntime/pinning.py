@@ -1,6 +1,6 @@
 """Memory of this process that a card reads by itself: without it the driver copies every batch once more.
 
-onnxruntime's Python gives no such memory away, so pages are locked through the CUDA runtime that it has loaded.
+onnxruntime's Python gives no such memory away, so pages are locked through the CUDA runtime that is loaded here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _MAPS = Path("/proc/self/maps")
-_LIBRARY = "libcudart.so"
+#: Also with a checksum in its name, as wheels have it. Where there are several, any will do: they share one context.
+_LIBRARY = "libcudart"
 
 
 def loaded_runtime(maps: str) -> str | None:
