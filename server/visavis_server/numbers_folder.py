@@ -6,40 +6,47 @@ has no room. Beside the state it would take the service down where the contracts
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from visavis_server.guard import SHARED_MEMORY
 
 _PREFIX = "visavis_numbers_"
+#: A folder that is younger may have an owner who has not yet taken hold of it.
+_NEW_S = 10.0
 
 
 @contextmanager
-def numbers_folder(data_dir: Path, memory: Path = SHARED_MEMORY) -> Iterator[Path]:
-    """An empty one, while the service runs; ``data_dir/metrics`` leads to it.
-
-    By that a start finds what a service that was killed left in memory.
-    """
-    link = data_dir / "metrics"
-    _remove(link)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory if memory.is_dir() else data_dir))
+def numbers_folder(memory: Path = SHARED_MEMORY) -> Iterator[Path]:
+    """An empty one, while the service runs; those that killed services left are taken away."""
+    place = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    _remove_abandoned(place)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    held = os.open(folder, os.O_RDONLY)
     try:
-        link.symlink_to(folder.resolve())
+        # As long as this process lives, however it ends.
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        link.unlink(missing_ok=True)
+        os.close(held)
 
 
-def _remove(link: Path) -> None:
-    """Also a folder in its place, as former releases made it."""
-    if not link.is_symlink():
-        shutil.rmtree(link, ignore_errors=True)
-        return
-    folder = link.readlink()
-    if folder.name.startswith(_PREFIX):
-        shutil.rmtree(folder, ignore_errors=True)
-    link.unlink()
+def _remove_abandoned(place: Path) -> None:
+    for folder in place.glob(f"{_PREFIX}*"):
+        # Gone meanwhile, another user's, or held.
+        with suppress(OSError):
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                status = os.fstat(held)
+                if status.st_uid == os.getuid() and time.time() - status.st_mtime > _NEW_S:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(held)

@@ -81,7 +81,7 @@ def serve(options: ServeOptions) -> None:
     with (
         _alone_in(options.data_dir),
         listen(options.host, options.port) as listener,
-        numbers_folder(options.data_dir) as numbers,
+        numbers_folder() as numbers,
     ):
         _check_state(settings)
         _check_given_keys(options)

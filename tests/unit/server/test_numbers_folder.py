@@ -1,7 +1,10 @@
-"""Where the workers count is empty at every start, not on the data directory's disk, and gone in the end."""
+"""Where the workers count is in memory, a service's own, and gone in the end, however that comes."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -9,51 +12,45 @@ import pytest
 from visavis_server.numbers_folder import numbers_folder
 
 
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    (tmp_path / "memory").mkdir()
-    return tmp_path / "memory"
+def made_long_ago(folder: Path) -> None:
+    then = time.time() - 60
+    os.utime(folder, (then, then))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
-def test_it_is_in_memory_while_the_service_runs(data: Path, memory: Path) -> None:
-    with numbers_folder(data, memory) as folder:
-        assert folder.parent == memory
+def test_it_is_in_memory_while_the_service_runs(tmp_path: Path) -> None:
+    with numbers_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "counter_1.db").write_bytes(b"1")
-        assert (data / "metrics" / "counter_1.db").read_bytes() == b"1"
-    assert not [*memory.iterdir(), *data.iterdir()]
+    assert not [*tmp_path.iterdir()]
 
 
-def test_what_a_killed_service_left_is_gone_at_the_next_start(data: Path, memory: Path) -> None:
-    left = numbers_folder(data, memory)
-    with left as old:
-        (old / "counter_1.db").write_bytes(b"1")
-        with numbers_folder(data, memory) as folder:
-            assert not [*folder.iterdir()]
-            assert [*memory.iterdir()] == [folder]
+def test_what_a_killed_service_left_is_gone_at_the_next_start(tmp_path: Path) -> None:
+    left = Path(tempfile.mkdtemp(prefix="visavis_numbers_", dir=tmp_path))
+    (left / "counter_1.db").write_bytes(b"1")
+    made_long_ago(left)
+    with numbers_folder(tmp_path) as folder:
+        assert [*tmp_path.iterdir()] == [folder]
 
 
-def test_a_folder_of_a_former_release_makes_room(data: Path, memory: Path) -> None:
-    (data / "metrics").mkdir()
-    (data / "metrics" / "counter_1.db").write_bytes(b"1")
-    with numbers_folder(data, memory) as folder:
-        assert not [*folder.iterdir()]
+def test_another_service_keeps_its_own(tmp_path: Path) -> None:
+    """Also one that has just begun, and has not yet taken hold of it."""
+    beginning = Path(tempfile.mkdtemp(prefix="visavis_numbers_", dir=tmp_path))
+    with numbers_folder(tmp_path) as first:
+        made_long_ago(first)
+        with numbers_folder(tmp_path) as second:
+            assert {*tmp_path.iterdir()} == {beginning, first, second}
 
 
-def test_a_link_to_something_else_is_taken_away_and_nothing_behind_it(data: Path, memory: Path, tmp_path: Path) -> None:
+def test_a_link_is_left_alone_with_what_is_behind_it(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
-    (data / "metrics").symlink_to(tmp_path / "precious")
-    with numbers_folder(data, memory):
+    made_long_ago(tmp_path / "precious")
+    (tmp_path / "visavis_numbers_x").symlink_to(tmp_path / "precious")
+    with numbers_folder(tmp_path):
         assert (tmp_path / "precious").is_dir()
 
 
-def test_without_shared_memory_it_is_in_the_data_directory(data: Path, tmp_path: Path) -> None:
-    with numbers_folder(data, tmp_path / "nowhere") as folder:
-        assert folder.parent == data
-    assert not [*data.iterdir()]
+def test_without_shared_memory_it_is_among_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with numbers_folder(tmp_path / "nowhere") as folder:
+        assert folder.parent == tmp_path
