@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from visavis_server.device import Device
 from visavis_server.reaching import wait_for_listener
 from visavis_server.serve import export
 from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
-from visavis_server.triton import Device, EmbeddedTriton
+from visavis_server.triton import EmbeddedTriton
 
 
 @contextmanager

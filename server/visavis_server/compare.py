@@ -18,9 +18,9 @@ from visavis_client.faces import PictureAnalysis
 from visavis_client.opening import open_engine
 from visavis_client.operating_points import OperatingPoints
 from visavis_server.borrowing import borrowed_triton
+from visavis_server.device import Device
 from visavis_server.errors import CommandFailed
 from visavis_server.serve import usable_models
-from visavis_server.triton import Device
 
 
 @dataclass(frozen=True, slots=True)

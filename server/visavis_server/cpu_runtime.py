@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+from visavis_server.device import Device, choose_device
 from visavis_server.errors import CommandFailed
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
-from visavis_server.triton import Device, choose_device
 
 _PROCESSOR = Path("/proc/cpuinfo")
 _MATRIX_UNITS = "amx_bf16"

@@ -15,9 +15,9 @@ import typer
 from visavis_server import tokens
 from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime
+from visavis_server.device import Device
 from visavis_server.errors import CommandFailed
 from visavis_server.own_repository import default_repository, own_repository
-from visavis_server.triton import Device
 
 app = typer.Typer(
     name="visavis",

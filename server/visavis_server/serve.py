@@ -25,6 +25,7 @@ from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_proxy.state import StateUnavailable
 from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime, check_installed, models_for_openvino
+from visavis_server.device import Device, choose_device
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
 from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
@@ -37,7 +38,7 @@ from visavis_server.ports import check_loopback_port
 from visavis_server.reaching import check_address, wait_for_listener
 from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
 from visavis_server.supervisor import Plan, Supervisor
-from visavis_server.triton import Device, EmbeddedTriton, TritonPorts, choose_device
+from visavis_server.triton import EmbeddedTriton, TritonPorts
 
 #: Within the data directory.
 TRITON_LOG = "triton.log"

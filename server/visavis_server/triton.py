@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.metadata
 import os
 import secrets
 import shutil
@@ -15,13 +14,13 @@ import tempfile
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from visavis_server import guard, tuning
 from visavis_server.cores import usable_cores
+from visavis_server.device import Device, choose_device
 from visavis_server.errors import TritonFailed, TritonMissing
 from visavis_server.installation import TritonInstallation
 from visavis_server.ports import free_loopback_ports
@@ -33,53 +32,6 @@ _READY_POLL_S = 0.1
 #: For what the guard does when Triton is gone.
 _GUARD_TIMEOUT_S = 5.0
 _LOG_TAIL_LINES = 8
-
-
-#: Either is a sign of NVIDIA's driver: within a sandbox the second may be the only one.
-_DRIVER = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
-#: Distributions with one import name.
-_FOR_CPU, _FOR_GPU = "onnxruntime", "onnxruntime-gpu"
-_OWN_ENVIRONMENT = "make an environment with the extra `embedded-gpu` (docs/operations.md, On a GPU)"
-
-
-class Device(StrEnum):
-    """What the models run on; AUTO takes a GPU where one can be used."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-def choose_device(wanted: Device) -> Device:
-    """CPU or GPU.
-
-    Raises:
-        TritonMissing: a GPU was asked for that is not there, or that onnxruntime cannot use.
-    """
-    installed = {name for name in (_FOR_CPU, _FOR_GPU) if any(importlib.metadata.distributions(name=name))}
-    return device_of(wanted, has_driver=any(path.exists() for path in _DRIVER), installed=installed)
-
-
-def device_of(wanted: Device, *, has_driver: bool, installed: Collection[str]) -> Device:
-    """CPU or GPU, on a host with those distributions of onnxruntime.
-
-    Raises:
-        TritonMissing: see choose_device.
-    """
-    if wanted is Device.CPU:
-        return wanted
-    if wanted is Device.GPU and not has_driver:
-        raise TritonMissing("a GPU was asked for, but no NVIDIA driver is loaded")
-    if wanted is Device.GPU and _FOR_GPU not in installed:
-        raise TritonMissing(f"a GPU was asked for, but {_FOR_GPU} is not installed: {_OWN_ENVIRONMENT}")
-    if not has_driver or _FOR_GPU not in installed:
-        return Device.CPU
-    if _FOR_CPU in installed:
-        raise TritonMissing(
-            f"{_FOR_CPU} and {_FOR_GPU} are both installed and overwrite each other: {_OWN_ENVIRONMENT}, "
-            "or say --device cpu"
-        )
-    return Device.GPU
 
 
 def check_shared_memory(free_bytes: int) -> None:

@@ -16,7 +16,8 @@ from contracts.demo import agree, decide, lfw_pairs
 from own_networks import embedder, write_pack
 from running import RunningService, start_service
 
-from visavis_server.triton import Device, EmbeddedTriton
+from visavis_server.device import Device
+from visavis_server.triton import EmbeddedTriton
 
 #: People of whom one photograph each makes 105,570 non-mated pairs: `calibrate` takes 100,000.
 PEOPLE = 460

@@ -18,10 +18,11 @@ from onnx import TensorProto, helper
 from trivial_models import make_repository
 
 from visavis_server.backoff import Backoff
+from visavis_server.device import Device
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess
 from visavis_server.stubs import children_of
-from visavis_server.triton import Device, EmbeddedTriton, TritonPorts
+from visavis_server.triton import EmbeddedTriton, TritonPorts
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 DOUBLED = [2.0, 4.0, 6.0, 8.0]

@@ -13,7 +13,7 @@ from running import RunningService, start_service
 from visavis_client import PictureAnalysis, compare
 from visavis_client.faces import ModelIdentity
 from visavis_client.triton import TritonEngine
-from visavis_server.triton import Device, choose_device
+from visavis_server.device import Device, choose_device
 
 GRAPHS = ("face_detector", "face_embedder")
 

@@ -17,13 +17,13 @@ from visavis_proxy.settings import Settings
 from visavis_server.borrowing import borrowed_triton
 from visavis_server.compare import CompareOptions, compare
 from visavis_server.cpu_runtime import CpuRuntime
+from visavis_server.device import Device
 from visavis_server.errors import CommandFailed
 from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.main import app
 from visavis_server.ports import free_loopback_ports
 from visavis_server.reaching import wait_for_listener
 from visavis_server.serve import TRITON_LOG, ServeOptions, serve
-from visavis_server.triton import Device
 
 
 def options(home: Path, **given: object) -> ServeOptions:

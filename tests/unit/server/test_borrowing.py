@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from visavis_server.borrowing import borrowed_triton
+from visavis_server.device import Device
 from visavis_server.errors import CommandFailed, ExportFailed
 from visavis_server.state import STATE_FILE, ServingState, TritonState, models_digest
-from visavis_server.triton import Device
 
 
 @pytest.fixture

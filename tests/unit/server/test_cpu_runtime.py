@@ -20,9 +20,9 @@ from visavis_server.cpu_runtime import (
     measure,
     models_for_openvino,
 )
+from visavis_server.device import Device
 from visavis_server.errors import CommandFailed
 from visavis_server.placing import undecided
-from visavis_server.triton import Device
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ import pytest
 
 from visavis_proxy.credentials import Contract, Credentials
 from visavis_server.cpu_runtime import CpuRuntime
+from visavis_server.device import Device, device_of
 from visavis_server.errors import PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
 from visavis_server.ports import candidates, check_loopback_port, free_loopback_ports
 from visavis_server.serve import ServeOptions, in_flight, listen, local_url
 from visavis_server.state import ServingState, TritonState
-from visavis_server.triton import Device, TritonPorts, check_shared_memory, device_of
+from visavis_server.triton import TritonPorts, check_shared_memory
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
