@@ -65,8 +65,8 @@ def _divided(bench: Run, service: Service, contract: Contract) -> dict[str, Any]
     if not good or not traced.pictures:
         raise TraceMissing("no picture was traced from its request to its answer")
     passed = [passed_ms(marks) for marks in traced.pictures]
-    inside_ms = sum(sum(rows.values()) for rows in passed) / len(passed)
-    rows = divided_request_ms(sum(good) / len(good), proxy, inside_ms, typical_ms(passed))
+    inside = typical_ms(passed)
+    rows = divided_request_ms(sum(good) / len(good), proxy, sum(inside.values()), inside)
     return {"pictures": len(passed), "milliseconds": rows}
 
 
@@ -95,6 +95,7 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
     for _ in range(_WARM_UP_TURNS):
         bare_turn()
         service_turn(0.0)
+    bare.parts_s.clear()
     try:
         found = bracketed(
             bare_turn,

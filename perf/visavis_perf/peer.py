@@ -9,6 +9,7 @@ from typing import Any
 
 from visavis_perf.contracts import Afternoon
 from visavis_perf.http_steps import contracts, curve_step, load_of, offer
+from visavis_perf.plan import LONGER_BESIDE_PEER
 from visavis_perf.run import Run
 from visavis_perf.samples import Summary, pooled
 from visavis_perf.service import Service
@@ -22,10 +23,6 @@ def peer_step(bench: Run, peer: Service) -> dict[str, Any]:
 def small_peer_step(bench: Run, peer: Service) -> dict[str, Any]:
     """The same for information, so measured once: of a peer that leaves small pictures small, and of a rival."""
     return curve_step(bench, peer, Afternoon(), "250", bench.plan.small_peer_shares, finer=1, repeats=1)
-
-
-#: Of the usual run, beside the peer at the peer's own best load: on two cores that is 12 requests a second.
-_LONGER = 1.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def beside_peer_step(
     theirs = load_of(bench, peer, Afternoon(), "250")
     seconds = bench.plan.http_seconds
     # Longer where the service is offered half as much, so that its answers tell a 99th percentile in either step.
-    ours_seconds = seconds if bench.plan.quick else seconds * max(1.0, _LONGER / times)
+    ours_seconds = seconds if bench.plan.quick else seconds * max(1.0, LONGER_BESIDE_PEER / times)
     turns = count()
 
     def pair(limit: float) -> Pair:

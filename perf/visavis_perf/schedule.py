@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from visavis_perf.limit import TRIES, WARM_UP_S
-from visavis_perf.plan import Plan
+from visavis_perf.plan import LONGER_BESIDE_PEER, Plan
 from visavis_perf.scenario_files import Scenario
 
 #: What a whole bench may take, less what its last steps may take beyond their plan: 20 minutes are promised.
@@ -90,7 +90,7 @@ def expected(
     if "peer" in other:
         points = len(plan.peer_shares)
         steps.append(Expected("peer", _PEER_START_S + costs.curve(points, plan.finer)))
-        longer = 0.0 if plan.quick else 0.75 * plan.http_seconds
+        longer = 0.0 if plan.quick else (LONGER_BESIDE_PEER - 1) * plan.http_seconds
         steps += [
             Expected("beside_peer", costs.bracketed(2 * costs.http_repeat + longer)),
             Expected("twice_the_peer", costs.bracketed(2 * costs.http_repeat)),
