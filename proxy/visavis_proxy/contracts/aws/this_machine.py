@@ -2,16 +2,20 @@
 
 A loopback address keeps strangers out only while nothing in front of it lets them in: a TLS terminator of the same
 machine, or a web page in a browser of this machine, whose name may resolve to loopback (DNS rebinding) and whose script
-may call loopback by its own name. Their requests' heads tell. A relay that is set up to hide itself cannot be told.
+may call loopback by its own name. Their requests' heads tell, but for a relay that replaces Host and adds nothing, as
+nginx with a bare ``proxy_pass`` may do: that one is told by its user, which is not the service's.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_address
 from typing import Final
 
 from starlette.requests import Request
+
+from visavis_proxy.contracts.aws.peer_user import user_of
 
 #: A relay adds one of these, or one that begins with the prefix below.
 _RELAYED: Final = frozenset({"forwarded", "via", "x-real-ip"})
@@ -29,7 +33,16 @@ def is_from_this_machine(request: Request) -> bool:
         return False
     hosts = request.headers.getlist("host")
     pages = [origin.rpartition("://")[2] for origin in request.headers.getlist("origin")]
-    return bool(hosts) and all(map(_is_loopback, [*hosts, *pages]))
+    return bool(hosts) and all(map(_is_loopback, [*hosts, *pages])) and not _is_anothers(request)
+
+
+def _is_anothers(request: Request) -> bool:
+    """Whether another user than the service's, or root, holds the connection; where nobody tells, the head must do."""
+    client, server = request.scope.get("client"), request.scope.get("server")
+    if not client or not server or not server[1]:
+        return False
+    user = user_of((client[0], client[1]), (server[0], server[1]))
+    return user is not None and user not in {0, os.getuid()}
 
 
 def _is_loopback(authority: str) -> bool:
