@@ -17,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: A head may be longer by one read from the socket.
 MAX_HEAD_BYTES: Final = 64 * 1024
+#: Requests of one connection that wait for the answer to the one before them; few clients send any.
+MAX_WAITING: Final = 8
 #: What a chunked body may have around it (sizes, line ends, trailers): a head's length, and so much for each byte of
 #: it, for a byte may come in a chunk of its own.
 _FRAMING_PER_BYTE: Final = 8
@@ -73,18 +75,26 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         self._check_lengths()
 
     def _parse(self, data: bytes) -> None:
+        """All of it; a head that offers an upgrade is parsed again as if nothing had been offered: RFC 9110, 7.8."""
+        rest: bytes | None = data
+        while rest is not None:
+            rest = self._parse_until_an_offer(rest)
+
+    def _parse_until_an_offer(self, data: bytes) -> bytes | None:
+        """What is to be parsed yet; None: nothing."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
             self._refuse("Invalid HTTP request received.")
         except httptools.HttpParserUpgrade as offered:
-            self._go_on_without_upgrade(data[offered.args[0] :])
+            return self._without_upgrade(data[offered.args[0] :])
+        return None
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again as if nothing had been offered, as RFC 9110 7.8 allows, and then what follows it."""
+    def _without_upgrade(self, rest: bytes) -> bytes | None:
+        """The head that ended last without its offer, and what follows it; None where that cannot be."""
         if self.parser.get_method() == b"CONNECT":
             self._refuse("This is no proxy.")
-            return
+            return None
         version = self.parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         kept = [(name, value) for name, value in self.headers if name not in _UPGRADE_HEADERS]
@@ -94,10 +104,16 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         self._in_head = self._offers_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._parse(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+        return b"\r\n".join(lines) + b"\r\n\r\n" + rest
 
     def on_message_begin(self) -> None:
-        """A new head begins."""
+        """A new head begins.
+
+        Raises:
+            ValueError: too many wait; the parser makes it the connection's end.
+        """
+        if len(self.pipeline) >= MAX_WAITING:
+            raise ValueError("too many requests wait for their turn")
         super().on_message_begin()
         self._begun += 1
         self._in_head, self._in_body, self._is_head_timed = True, False, False

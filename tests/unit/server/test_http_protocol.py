@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import uvicorn
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from visavis_server.http_protocol import MAX_HEAD_BYTES, BoundedHeadProtocol
+from visavis_server.http_protocol import MAX_HEAD_BYTES, MAX_WAITING, BoundedHeadProtocol
 
 
 class HastyProtocol(BoundedHeadProtocol):
@@ -227,3 +227,19 @@ def test_a_long_body_with_a_request_behind_it_is_no_long_head(connection: socket
         assert piece
         received += piece
     assert b" 400 " not in received
+
+
+def test_some_requests_may_wait_for_their_turn(connection: socket.socket) -> None:
+    """Pipelined, a few are answered in order."""
+    connection.sendall(GOOD * 5 + GOOD.replace(b"Host", b"Connection: close\r\nHost"))
+    assert _until_closed(connection).count(b"HTTP/1.1 200 OK") == 6
+
+
+@pytest.mark.parametrize("one", [GOOD, GOOD.replace(b"Host", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost")])
+def test_a_flood_of_requests_ends_the_connection(connection: socket.socket, one: bytes) -> None:
+    """Thousands in one read would each be made ready, before anybody is asked for a key."""
+    begun = time.monotonic()
+    with suppress(ConnectionError):
+        connection.sendall(one * 5000)
+        assert _until_closed(connection).count(b"HTTP/1.1 200 OK") <= MAX_WAITING + 1
+    assert time.monotonic() - begun < 5
