@@ -32,6 +32,13 @@ def test_two_files() -> None:
     assert confidence(client().compare(files=files(ANNA, BERTA))) == UNLIKE
 
 
+def test_fields_that_the_call_does_not_know_are_ignored() -> None:
+    """Even twice with different values; among them detect's names in a comparison."""
+    twice = f"{bench.COMPARE}?sign=1&sign=2&image_url=a&image_url=b"
+    answer = client().request("POST", twice, data=KEY | {"return_landmark": "1"}, files=files(ANNA, ANNA_AGAIN))
+    assert confidence(answer) == ALIKE
+
+
 @documented("facepp", "field", "image_base64_1", "image_base64_2")
 def test_two_base64_texts_urlencoded() -> None:
     """Two base64 texts in an urlencoded form are compared, every + and / of theirs percent-encoded."""

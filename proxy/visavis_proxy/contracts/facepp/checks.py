@@ -7,7 +7,7 @@ from typing import Final
 from visavis_proxy.contracts.facepp import errors
 from visavis_proxy.contracts.facepp.errors import Refusal
 from visavis_proxy.contracts.facepp.forms import Fields
-from visavis_proxy.contracts.facepp.request import read_text
+from visavis_proxy.contracts.facepp.request import CREDENTIALS, read_text
 from visavis_proxy.contracts.facepp.settings import FacePpSettings
 from visavis_proxy.credentials import Contract, Key
 from visavis_proxy.images import inspect
@@ -29,8 +29,8 @@ async def admit(fields: Fields, services: Services) -> Key:
         RateExceeded: not now.
         StateUnavailable: rates cannot be kept.
     """
-    api_key, api_secret = (read_text(fields, name, _LONGEST_CREDENTIAL) for name in ("api_key", "api_secret"))
-    for name, value in (("api_key", api_key), ("api_secret", api_secret)):
+    api_key, api_secret = (read_text(fields, name, _LONGEST_CREDENTIAL) for name in CREDENTIALS)
+    for name, value in zip(CREDENTIALS, (api_key, api_secret), strict=True):
         if not value:
             raise Refusal(errors.MISSING_ARGUMENTS, name)
     key = services.credentials.find(api_key)

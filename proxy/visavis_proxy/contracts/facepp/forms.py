@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -43,8 +44,8 @@ class ValuesDiffer(Exception):
 Fields = dict[str, FormField]
 
 
-def read_fields(content_type: str, query: bytes, body: bytes) -> Fields:
-    """All fields of a request; a field of the body hides one of the query.
+def read_fields(content_type: str, query: bytes, body: bytes, names: Set[str]) -> Fields:
+    """The fields of a request that go by these names; a field of the body hides one of the query.
 
     A body that is neither form holds no fields.
 
@@ -54,33 +55,33 @@ def read_fields(content_type: str, query: bytes, body: bytes) -> Fields:
     kind, options = parse_options_header(content_type or URLENCODED)
     fields: Fields = {}
     if kind == MULTIPART.encode():
-        fields = _multipart(options.get(b"boundary", b""), body)
+        fields = _multipart(options.get(b"boundary", b""), body, names)
     elif kind == URLENCODED.encode():
-        fields = _urlencoded(body)
-    return _urlencoded(query) | fields
+        fields = _urlencoded(body, names)
+    return _urlencoded(query, names) | fields
 
 
-def _add(fields: Fields, name: bytes, value: FormField) -> None:
-    held = fields.setdefault(name.decode("utf-8", "replace"), value)
-    if held.value != value.value:
+def _add(fields: Fields, names: Set[str], name: bytes, value: FormField) -> None:
+    text = name.decode("utf-8", "replace")
+    if text in names and fields.setdefault(text, value).value != value.value:
         raise ValuesDiffer
 
 
-def _urlencoded(text: bytes) -> Fields:
+def _urlencoded(text: bytes, names: Set[str]) -> Fields:
     if text.count(b"&") >= MAX_FIELDS:
         raise FormMalformed(URLENCODED)
     fields: Fields = {}
     for pair in text.split(b"&"):
         name, _, value = pair.partition(b"=")
         if name:
-            _add(fields, decode_form(name), FormField(decode_form(value)))
+            _add(fields, names, decode_form(name), FormField(decode_form(value)))
     return fields
 
 
-def _multipart(boundary: bytes, body: bytes) -> Fields:
+def _multipart(boundary: bytes, body: bytes, names: Set[str]) -> Fields:
     if not boundary:
         raise FormMalformed(MULTIPART)
-    parts = _Parts()
+    parts = _Parts(names)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -95,8 +96,9 @@ def _multipart(boundary: bytes, body: bytes) -> Fields:
 class _Parts:
     """Collects the parts of a multipart body in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Set[str]) -> None:
         self.fields: Fields = {}
+        self._names = names
         self.is_complete = False
         self._count = 0
         self._disposition = b""
@@ -145,7 +147,7 @@ class _Parts:
         if not name:
             raise FormMalformed(MULTIPART)
         # A browser sends an empty filename for a file that nobody chose.
-        _add(self.fields, name, FormField(bytes(self._value), bool(options.get(b"filename"))))
+        _add(self.fields, self._names, name, FormField(bytes(self._value), bool(options.get(b"filename"))))
 
     def _finish(self) -> None:
         self.is_complete = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import ClassVar, Final
 
 from visavis_client.faces import BoundingBox
@@ -34,6 +34,12 @@ COMPARE: Final = (
     Parameters("image_url2", "image_file2", "face_token2", "image_base64_2", "face_rectangle2"),
 )
 DETECT: Final = Parameters("image_url", "image_file", "", "image_base64", "face_rectangle")
+CREDENTIALS: Final = ("api_key", "api_secret")
+
+
+def names_of(*sides: Parameters) -> frozenset[str]:
+    """The fields of a call that count; all others are ignored."""
+    return frozenset(filter(None, (*CREDENTIALS, *(name for side in sides for name in astuple(side)))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
 from visavis_proxy.contracts.facepp.faces import Faces, SeenPicture
 from visavis_proxy.contracts.facepp.forms import Fields, FormMalformed, ValuesDiffer, read_fields
 from visavis_proxy.contracts.facepp.openapi import COMPARE_OPERATION, DETECT_OPERATION, RESPONSES
-from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, read_picture, read_side
+from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, names_of, read_picture, read_side
 from visavis_proxy.credentials import Key
 from visavis_proxy.faults import log_fault
 from visavis_proxy.gate import Place
@@ -38,6 +38,9 @@ from visavis_proxy.stages import Stage, during
 _log = logging.getLogger(__name__)
 
 Work = Callable[[Fields, Key, Answers, Place], Awaitable[Response]]
+
+_COMPARE_NAMES = names_of(*COMPARE)
+_DETECT_NAMES = names_of(DETECT)
 
 
 def router(services: Services) -> APIRouter:
@@ -73,11 +76,11 @@ class _Room:
 
     async def compare(self, request: Request) -> Response:
         """Compare the largest face of either picture, or the faces of tokens."""
-        return await self._answer(request, self._compare, pictures=2)
+        return await self._answer(request, self._compare, _COMPARE_NAMES, pictures=2)
 
     async def detect(self, request: Request) -> Response:
         """Find the faces of one picture."""
-        return await self._answer(request, self._detect, pictures=1)
+        return await self._answer(request, self._detect, _DETECT_NAMES, pictures=1)
 
     async def _compare(self, fields: Fields, key: Key, answers: Answers, place: Place) -> Response:
         """The whole story of a comparison."""
@@ -103,13 +106,13 @@ class _Room:
         (tokens,) = await self._faces.tokens(key, [picture])
         return answers.detected(picture, tokens)
 
-    async def _answer(self, request: Request, work: Work, *, pictures: int) -> Response:
+    async def _answer(self, request: Request, work: Work, names: frozenset[str], *, pictures: int) -> Response:
         answers = Answers.at(self._services.clock())
         gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
             async with gate.admit(request, max_bytes=max_bytes, pictures=pictures) as place:
                 content_type = request.headers.get("content-type", "")
-                fields = read_fields(content_type, request.scope["query_string"], place.body)
+                fields = read_fields(content_type, request.scope["query_string"], place.body, names)
                 with during(Stage.VERIFY):
                     key = await admit(fields, self._services)
                 response = await work(fields, key, answers, place)
