@@ -9,7 +9,7 @@
 # Needs the driver, and Python 3.11 or 3.12 with its shared library (PYTHON names another than the path's). Makes an
 # environment of its own under .venvs with onnxruntime-gpu in place of onnxruntime (two packages, one import name),
 # makes the graphs unless they are there, and refuses to go on where the CUDA provider does not load.
-# Result: perf/results/<date>-<cores>core-<card>-gpu.json, and a table.
+# Result: perf/results/gpu/<date>-<cores>core-<card>.json, and a table.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -34,22 +34,23 @@ if ls "$carried"/libpython3.*.so.1.0 >/dev/null 2>&1; then
 fi
 
 run() { if [ -n "$dry" ]; then echo "$*"; else "$@"; fi; }
-environment=$PWD/.venvs/gpu
-pip="$environment/bin/python -m pip --disable-pip-version-check --quiet install"
-[ -z "$wheels" ] || pip="$pip --no-index --find-links $wheels"
+# Not the one that docs/operations.md makes under .venvs/gpu: it lacks what the bench needs.
+environment=$PWD/.venvs/gpu-bench
+pip=("$environment/bin/python" -m pip --disable-pip-version-check --quiet install)
+[ -z "$wheels" ] || pip+=(--no-index --find-links "$wheels")
 
 [ -n "$dry" ] || nvidia-smi -L >/dev/null || { echo "perf/gpu/bench.sh: no NVIDIA card answers" >&2; exit 1; }
 if [ -n "$dry" ] || [ ! -x "$environment/bin/visavis" ]; then
   run "$python" -m venv --clear "$environment"
   # What installs the project comes first, since nothing is built in isolation. onnxruntime is not asked for: what the
   # other packages would bring is named in perf/gpu/packages.txt.
-  run $pip 'hatchling>=1.27' 'editables>=0.5'
-  run $pip --requirement perf/gpu/packages.txt
+  run "${pip[@]}" 'hatchling>=1.27' 'editables>=0.5'
+  run "${pip[@]}" --requirement perf/gpu/packages.txt
   # Its program asks for glibc 2.38; on an older host PERF_ANALYZER names one that runs there.
-  [ -n "${PERF_ANALYZER:-}" ] || run $pip 'perf-analyzer>=2.60'
+  [ -n "${PERF_ANALYZER:-}" ] || run "${pip[@]}" 'perf-analyzer>=2.60'
   # CUDA's and cuDNN's libraries come as wheels too: no toolkit is needed on the host.
-  if [ -n "$host_cuda" ]; then run $pip 'onnxruntime-gpu>=1.24'; else run $pip 'onnxruntime-gpu[cuda,cudnn]>=1.24'; fi
-  run $pip --no-deps --no-build-isolation --editable .
+  if [ -n "$host_cuda" ]; then run "${pip[@]}" 'onnxruntime-gpu>=1.24'; else run "${pip[@]}" 'onnxruntime-gpu[cuda,cudnn]>=1.24'; fi
+  run "${pip[@]}" --no-deps --no-build-isolation --editable .
 fi
 
 if [ -n "$host_cuda" ] && [ -z "$dry" ]; then

@@ -4,7 +4,7 @@ Here, after the graphs were made::
 
     python perf/gpu/carry.py pack PARTS [--megabytes 60] [--with-cuda]
 
-Every part is a folder of its own, ``PARTS/01`` and so on, with one file. There, with the parts in any place::
+Every part is a folder of its own, ``PARTS/0001`` and so on, with one file. There, with the parts in any place::
 
     cat PARTS/*/part | tar --extract --directory .
     PYTHON=$PWD/.gpu/python/bin/python3 perf/gpu/bench.sh --wheels .gpu/wheels --host-cuda
@@ -70,7 +70,7 @@ class PartWriter:
     def _next_part(self) -> None:
         self.close()
         self._count += 1
-        path = self._folder / f"{self._count:02}" / "part"
+        path = self._folder / f"{self._count:04}" / "part"
         path.parent.mkdir(parents=True)
         self._part, self._left = path.open("wb"), self._size
 

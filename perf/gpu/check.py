@@ -50,8 +50,10 @@ def fault_of_faces(ours: Tensors, theirs: Tensors) -> str | None:
     """Why the card's faces are not the processor's."""
     if not np.array_equal(ours["face_count"], theirs["face_count"]):
         return f"{ours['face_count'].ravel().tolist()} faces, not {theirs['face_count'].ravel().tolist()}"
-    # Rows beyond the faces are zeros in both.
-    worst = max(float(np.abs(ours[name] - theirs[name]).max()) for name in ("boxes", "landmarks"))
+    if not np.any(ours["face_count"]):
+        return "neither found a face, so nothing was compared"
+    # Rows beyond the faces are zeros in both. A NaN stays one in numpy's maximum, and is not within the limit.
+    worst = np.max([np.abs(ours[name] - theirs[name]).max() for name in ("boxes", "landmarks")])
     return None if worst <= MOST_PIXELS else f"faces lie up to {worst:.2f} pixels apart"
 
 

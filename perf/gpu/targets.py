@@ -17,14 +17,14 @@ from typing import Any
 from raw_embedder import measure as measure_raw
 
 from visavis_perf import machine
-from visavis_perf.contracts import FacePp, bodies
+from visavis_perf.contracts import OK, FacePp, bodies
 from visavis_perf.inputs import input_file
 from visavis_perf.load import Load, run
 from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, run_point
 from visavis_perf.pictures import pictures
 from visavis_perf.places import RESULTS, SCENARIOS
 from visavis_perf.results import exchange, now
-from visavis_perf.samples import OK, summarise
+from visavis_perf.samples import summarise
 from visavis_perf.scenario_files import read_scenario
 from visavis_perf.service import Service, serving
 

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,14 +118,17 @@ class TestParts:
 
 
 class TestCheck:
-    def test_the_processor_agrees_with_itself_through_the_configuration_for_cards(self) -> None:
+    def test_a_model_by_the_configuration_for_cards_is_what_onnxruntime_makes_of_its_graph(self) -> None:
         if not (ROOT / "model_repository" / "models.json").is_file():
             pytest.skip("the graphs are not built: make export")
         check = program("check")
         images = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3)).astype(np.uint8)
-        model = check.load("face_embedder", "CPU")
-        ours, theirs = check.differences(model, model, images)
-        assert check.fault_of_embeddings(ours["embedding"], theirs["embedding"]) is None
+        (ours,) = check.load("face_embedder", "CPU").run([{"image": images}])
+        graph = onnxruntime.InferenceSession(
+            ROOT / "model_repository" / "face_embedder" / "1" / "model.onnx", providers=["CPUExecutionProvider"]
+        )
+        (theirs,) = graph.run(["embedding"], {"image": images})
+        assert check.fault_of_embeddings(ours["embedding"], theirs) is None
 
     def test_other_embeddings_and_faces_are_faults(self) -> None:
         check = program("check")
@@ -133,6 +137,10 @@ class TestCheck:
         faces = {"face_count": np.array([[1]]), "boxes": np.zeros((1, 2, 4)), "landmarks": np.zeros((1, 2, 5, 2))}
         assert check.fault_of_faces(faces, faces) is None
         assert "1] faces, not [2" in check.fault_of_faces(faces, {**faces, "face_count": np.array([[2]])})
+        for name in ("boxes", "landmarks"):
+            assert "nan pixels" in check.fault_of_faces(faces, {**faces, name: np.full_like(faces[name], np.nan)})
+        nobody = {**faces, "face_count": np.array([[0]])}
+        assert "neither" in check.fault_of_faces(nobody, nobody)
         assert "3.00 pixels" in check.fault_of_faces(faces, {**faces, "boxes": np.full((1, 2, 4), 3.0)})
 
 
