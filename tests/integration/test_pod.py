@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -58,14 +60,20 @@ def triton(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     given = {each["name"]: each["value"] for each in container(POD, "triton")["env"]}
     log = home / "log"
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, env=installation.environment() | given, stdout=sink, stderr=sink)
+        process = subprocess.Popen(
+            command, env=installation.environment() | given, stdout=sink, stderr=sink, start_new_session=True
+        )
     try:
         wait_ready(http, process, log)
         yield f"http://127.0.0.1:{http}"
-    finally:
         process.terminate()
-    grace_s = int(next(word.partition("=")[2] for word in arguments if word.startswith("--exit-timeout-secs=")))
-    assert process.wait(grace_s + 5) == 0
+        grace_s = int(next(word.partition("=")[2] for word in arguments if word.startswith("--exit-timeout-secs=")))
+        assert process.wait(grace_s + 5) == 0
+    finally:
+        # Whatever failed: itself, and the processes of its models.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def wait_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

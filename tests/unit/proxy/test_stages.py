@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
+from visavis_proxy import stages
 from visavis_proxy.stages import Stage, Stopwatch, begin, during, start_stopwatch
 
 
@@ -14,34 +14,58 @@ def _passed(stopwatch: Stopwatch) -> set[Stage]:
     return {stage for stage in Stage if stopwatch.seconds[stage] > 0}
 
 
-def test_stages_add_up_to_the_whole() -> None:
+class Clock:
+    """Stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """By which stopwatches go."""
+    clock = Clock()
+    monkeypatch.setattr(stages, "time", clock)
+    return clock
+
+
+def test_stages_add_up_to_the_whole(clock: Clock) -> None:
     """Every moment belongs to one stage, those between two marks included."""
-    begun, stopwatch = time.perf_counter(), Stopwatch()
+    stopwatch = Stopwatch()
     for stage in (Stage.PARSE, Stage.VERIFY, Stage.PARSE, Stage.ENGINE):
+        clock.seconds = clock.seconds * 2 + 1
         stopwatch.begin(stage)
-    whole = stopwatch.stop()
-    assert whole == pytest.approx(time.perf_counter() - begun, abs=0.01)
-    assert _passed(stopwatch) == {Stage.READ, Stage.PARSE, Stage.VERIFY, Stage.ENGINE}
+    clock.seconds = 31
+    assert stopwatch.stop() == 31
+    assert {stage: stopwatch.seconds[stage] for stage in _passed(stopwatch)} == {
+        Stage.READ: 1,
+        Stage.PARSE: 2 + 8,
+        Stage.VERIFY: 4,
+        Stage.ENGINE: 16,
+    }
 
 
-def test_both_pictures_are_in_the_engine_once() -> None:
+def test_both_pictures_are_in_the_engine_once(clock: Clock) -> None:
     """The engine's stage lasts from the first picture's way in to the last one's way out, and then comes the answer."""
 
     async def ask(seconds: float) -> None:
         with during(Stage.ENGINE, then=Stage.ANSWER):
-            await asyncio.sleep(seconds)
+            # The other one comes in meanwhile.
+            await asyncio.sleep(0)
+            clock.seconds += seconds
 
     async def request() -> Stopwatch:
         stopwatch = start_stopwatch()
-        await asyncio.gather(ask(0.02), ask(0.05))
-        await asyncio.sleep(0.01)
+        await asyncio.gather(ask(2), ask(3))
+        clock.seconds += 1
         stopwatch.stop()
         return stopwatch
 
-    seconds = asyncio.run(request()).seconds
-    assert 0.045 <= seconds[Stage.ENGINE] < 0.07
-    assert seconds[Stage.ANSWER] >= 0.009
-    assert not seconds[Stage.PARSE]
+    stopwatch = asyncio.run(request())
+    assert {stage: stopwatch.seconds[stage] for stage in _passed(stopwatch)} == {Stage.ENGINE: 5, Stage.ANSWER: 1}
 
 
 def test_who_leaves_a_stage_goes_on_where_it_was() -> None:
