@@ -182,7 +182,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
 def in_flight(options: ServeOptions, cores: int = usable_cores()) -> dict[str, str]:
     """How many pictures a worker lets in, unless that is set: what this machine's cores finish in a third of a second.
 
-    Nothing where Triton runs on another machine, whose cores and cards are not known here.
+    Nothing where Triton was not started here (`--triton`), on whatever machine: its cores and cards are not known.
     """
     if options.triton or _IN_FLIGHT in os.environ:
         return {}
