@@ -66,7 +66,7 @@ def create_app(
         redoc_url=None,
     )
     control = app.state.control = Control(services.credentials)
-    app.include_router(health.router(services.engine, services.state, metrics, services.build, control))
+    app.include_router(health.router(services.engine, services.state, metrics, services.build, control, services.clock))
     contracts: dict[Callable[..., Any], str] = {}
     doors: dict[str, Door] = {}
     for contract, make_router in rooms:

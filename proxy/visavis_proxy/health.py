@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import orjson
@@ -13,15 +15,26 @@ from visavis_client.engine import Engine
 from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.control import Control
 from visavis_proxy.metrics import CONTENT_TYPE, Metrics
+from visavis_proxy.shared_check import SharedCheck
 from visavis_proxy.state import StateStore, StateUnavailable
 
 #: As long as the engine is given; who asks seldom waits for longer than three seconds.
 _STATE_S: Final = 2.0
 
 
-def router(engine: Engine, state: StateStore, metrics: Metrics, build: BuildInfo, control: Control) -> APIRouter:
+def router(
+    engine: Engine,
+    state: StateStore,
+    metrics: Metrics,
+    build: BuildInfo,
+    control: Control,
+    clock: Callable[[], float],
+) -> APIRouter:
     """``/health/live``, ``/health/ready``, ``/metrics``."""
     routes = APIRouter(tags=["operation"])
+    # Anybody may ask, without a key and as often as they like.
+    engine_ready = SharedCheck(engine.ready, clock)
+    state_ready = SharedCheck(partial(_can_write, state), clock)
 
     @routes.get("/health/live", summary="The process answers", response_class=Response)
     async def live() -> Response:
@@ -36,7 +49,7 @@ def router(engine: Engine, state: StateStore, metrics: Metrics, build: BuildInfo
     async def ready() -> Response:
         if control.is_leaving:
             return _json(503, {"status": "leaving", "model": engine.model})
-        has_engine, has_state = await asyncio.gather(engine.ready(), _can_write(state))
+        has_engine, has_state = await asyncio.gather(engine_ready(), state_ready())
         if has_engine and has_state:
             return _json(200, {"status": "ready", "model": engine.model})
         missing = " and ".join(["engine"] * (not has_engine) + ["state"] * (not has_state))
@@ -44,7 +57,7 @@ def router(engine: Engine, state: StateStore, metrics: Metrics, build: BuildInfo
 
     @routes.get("/metrics", summary="Prometheus' text format", response_class=Response)
     async def numbers() -> Response:
-        text = metrics.render(build, engine_ready=await engine.ready())
+        text = metrics.render(build, engine_ready=await engine_ready())
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
     return routes
@@ -53,7 +66,7 @@ def router(engine: Engine, state: StateStore, metrics: Metrics, build: BuildInfo
 async def _can_write(state: StateStore) -> bool:
     """Whether a call with a key could be answered, which writes before all else: reading alone tells of no full disk.
 
-    Asked anew each time, so that a store that is back is found out by asking.
+    It goes through to the store each time, so that one that is back is found out by asking.
     """
     try:
         async with asyncio.timeout(_STATE_S):

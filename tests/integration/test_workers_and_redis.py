@@ -257,12 +257,23 @@ def test_without_redis_every_room_says_so_at_once_and_recovers(
     server.stop()
     assert outcomes(served, picture) == WITHOUT_STATE
     assert send(served, aws_call(served, picture, is_signed=False)).status == 200
-    assert send(served, Sent("GET", "/health/ready")).status == 200
+    assert_all_become(served, 503, missing="state")
     server.start()
     assert outcomes(served, picture) == GOOD
+    assert_all_become(served, 200, missing=None)
     with server.hanging():
         assert outcomes(served, picture) == WITHOUT_STATE
     assert outcomes(served, picture) == GOOD
+
+
+def assert_all_become(service: RunningService, status: int, *, missing: str | None) -> None:
+    """Ready or not; each worker keeps what it found for a second."""
+    for worker in workers(service):
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := send(service, Sent("GET", "/health/ready"), worker)).status != status:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert answer.body.get("missing") == missing
 
 
 def outcomes(service: RunningService, picture: bytes) -> dict[str, tuple[int, str | None]]:

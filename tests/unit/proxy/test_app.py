@@ -108,12 +108,37 @@ def test_a_service_that_can_write_no_state_is_not_ready() -> None:
                 raise StateUnavailable("the state's file: database or disk is full")
             return await super().take(bucket, per_second)
 
-    state = Full()
-    app = create_app(replace(make_services(FakeEngine({}, is_ready=True)), state=state))
+    state, now = Full(), [1000.0]
+    services = make_services(FakeEngine({}, is_ready=True), clock=lambda: now[0])
+    app = create_app(replace(services, state=state))
     answer = ask(app, "GET", "/health/ready")
     assert (answer.status_code, answer.json()["missing"]) == (503, "state")
     state.is_full = False
+    now[0] += 1
     assert ask(app, "GET", "/health/ready").status_code == 200
+
+
+def test_questions_without_a_key_cost_triton_and_the_state_little() -> None:
+    """Whoever asks within a second is given the same answer, but that the service is leaving is told at once."""
+    asked: list[str] = []
+
+    class Engine(FakeEngine):
+        async def ready(self) -> bool:
+            asked.append("engine")
+            return await super().ready()
+
+    class State(FakeState):
+        async def take(self, bucket: str, per_second: float) -> bool:
+            asked.append("state")
+            return await super().take(bucket, per_second)
+
+    services = make_services(Engine({}, is_ready=True), clock=lambda: 1000.0)
+    app = create_app(replace(services, state=State()))
+    for path in ("/health/ready", "/metrics") * 3:
+        assert ask(app, "GET", path).status_code == 200
+    assert sorted(asked) == ["engine", "state"]
+    app.state.control.is_leaving = True
+    assert ask(app, "GET", "/health/ready").status_code == 503
 
 
 def test_pictures_are_counted_by_what_became_of_them() -> None:
