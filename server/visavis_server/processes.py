@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from visavis_server.errors import CommandFailed
-from visavis_server.stubs import Watch
+from visavis_server.stubs import Watch, waits_for_a_device
 from visavis_server.triton import EmbeddedTriton
 
 _WATCH_S = 0.5
@@ -51,9 +51,12 @@ class TritonProcess:
                 watch.cancel()
 
     async def _until_a_fault(self) -> str:
-        watch = Watch(self._triton.pid)
+        watch: Watch | None = None
         while not self._triton.ended():
-            if (fault := watch.fault()) is not None:
+            # A look that fails says nothing of Triton.
+            with contextlib.suppress(OSError):
+                watch = watch or Watch(self._triton.pid)
+            if watch is not None and (fault := watch.fault()) is not None:
                 return fault
             await asyncio.sleep(_WATCH_S)
         return "it ended"
@@ -68,6 +71,14 @@ class TritonProcess:
     async def stop(self) -> None:
         """Returns when neither it nor anything it started is left."""
         await asyncio.to_thread(self._triton.stop)
+
+
+async def _says_up(words: asyncio.StreamReader) -> bool:
+    """Whether a worker's line comes before its end; a library may have printed another one first."""
+    async for line in words:
+        if line == b"up\n":
+            return True
+    return False
 
 
 class WorkerProcess:
@@ -108,10 +119,10 @@ class WorkerProcess:
         )
         assert self._process.stdout is not None  # noqa: S101 (it was asked for)
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), _WORKER_START_S)
+            is_up = await asyncio.wait_for(_says_up(self._process.stdout), _WORKER_START_S)
         except TimeoutError:
-            line = b""
-        if not line:
+            is_up = False
+        if not is_up:
             raise CommandFailed("a worker of the proxy could not start; its own words stand above")
         self._is_up = True
         if self._has_old_keys:
@@ -127,7 +138,9 @@ class WorkerProcess:
                     return f"it ended with status {await self._process.wait()}"
                 missed = 0
             except TimeoutError:
-                missed += 1
+                # The others wait for that disk as well, and a new one would.
+                if not waits_for_a_device(self._process.pid):
+                    missed += 1
         self._process.kill()
         return f"it gave no sign of life for {_SIGNS_MISSED * _SIGN_S:.0f} s"
 

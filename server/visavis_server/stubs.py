@@ -19,18 +19,32 @@ _PROCESSES = Path("/proc")
 _ENDED = "ZX"
 #: Where the exit status stands in /proc/PID/stat, behind the program's name.
 _EXIT_CODE = 49
+#: The state of a process that waits for a device, and cannot be ended.
+_WAITING = "D"
 _INSTANCE = re.compile(r"\w+_\d+_\d+")
 #: A state that is no fault before it was seen at so many looks in a row, two of them a second, and what it is then
 #: called. Counted, not timed: a machine that slept, or a container that was paused, finds its processes as they were.
 _ENDURED: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
-    {"T": (3, "is stopped"), "D": (40, "hangs in the system")}
+    {"T": (3, "is stopped"), _WAITING: (40, "hangs in the system")}
 )
 
 
 def children_of(pid: int) -> frozenset[int]:
-    """The living processes that ``pid`` started itself."""
-    every = (int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdecimal())
-    return frozenset(one for one in every if _Seen.of(one, pid).lives)
+    """The living processes that ``pid`` started itself, and that this one may look at."""
+    found: set[int] = set()
+    for one in (int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdecimal()):
+        # Of somebody else, where the system shows none of those (hidepid, SELinux).
+        with suppress(PermissionError):
+            if _Seen.of(one, pid).lives:
+                found.add(one)
+    return frozenset(found)
+
+
+def waits_for_a_device(pid: int) -> bool:
+    """Whether it stands still because the system does, a disk for example, so that it is not to blame itself."""
+    with suppress(OSError):
+        return _Seen.of(pid, None).state == _WAITING
+    return False
 
 
 class Watch:
@@ -47,7 +61,11 @@ class Watch:
     def fault(self) -> str | None:
         """What is wrong with one of them, at this look or for the last ones; None: nothing."""
         for pid, (parent, name) in self._watched.items():
-            seen = _Seen.of(pid, parent)
+            try:
+                seen = _Seen.of(pid, parent)
+            except OSError:
+                # This process has no file left to open, for example: the next look may tell more.
+                continue
             if not seen.lives:
                 return f"{name} {seen.end}"
             state, looks = self._looks.get(pid, ("", 0))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from visavis_server.stubs import Watch, children_of
+from visavis_server.stubs import Watch, children_of, waits_for_a_device
 
 #: Ends with its input, so with this test. Its argument is what Triton calls an instance.
 WAITING = (sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "face_detector_0_0")
@@ -28,6 +28,24 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 def wait_for(child: subprocess.Popen[bytes], what: int) -> None:
     """Wait for its end or its stop, and leave it as it is."""
     os.waitid(os.P_PID, child.pid, what | os.WNOWAIT)
+
+
+def write_process(system: Path, pid: int, parent: int, state: str) -> None:
+    """What the system would show of it."""
+    (system / str(pid)).mkdir(exist_ok=True)
+    (system / str(pid) / "stat").write_text(f"{pid} (a (name) b) {state} {parent} " + "0 " * 48)
+
+
+def refuse(error: type[OSError], pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every look at that process fail."""
+    look = Path.read_text
+
+    def read_text(path: Path, *args: str) -> str:
+        if path.parent.name == str(pid):
+            raise error
+        return look(path, *args)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
 
 
 def test_a_process_of_ours_is_found(child: subprocess.Popen[bytes]) -> None:
@@ -88,10 +106,45 @@ def test_one_that_hangs_in_the_system_is_noticed_after_twenty_seconds(
 ) -> None:
     """No signal ends such a process, so it is one of paper: at each of forty looks it waits for a device."""
     monkeypatch.setattr("visavis_server.stubs._PROCESSES", tmp_path)
-    for pid, parent, state in ((10, 1, "S"), (11, 10, "D")):
-        (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a (name) b) {state} {parent} " + "0 " * 48)
+    write_process(tmp_path, 10, 1, "S")
+    write_process(tmp_path, 11, 10, "D")
     (tmp_path / "11" / "cmdline").write_text("stub\0face_embedder_1_0\0")
     watch = Watch(10)
     assert [watch.fault() for _ in range(39)] == [None] * 39
     assert watch.fault() == "the process of face_embedder_1_0 hangs in the system"
+
+
+def test_a_process_that_nobody_else_may_look_at_is_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where /proc is mounted with hidepid=1."""
+    monkeypatch.setattr("visavis_server.stubs._PROCESSES", tmp_path)
+    for pid in (11, 12):
+        write_process(tmp_path, pid, 10, "S")
+    refuse(PermissionError, 12, monkeypatch)
+    assert children_of(10) == {11}
+
+
+def test_a_look_that_fails_is_no_fault_and_the_others_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where this process has too many files open."""
+    monkeypatch.setattr("visavis_server.stubs._PROCESSES", tmp_path)
+    for pid, parent in ((10, 1), (11, 10), (12, 10)):
+        write_process(tmp_path, pid, parent, "S")
+        (tmp_path / str(pid) / "cmdline").write_text(f"stub\0face_embedder_1_{pid}\0")
+    watch = Watch(10)
+    refuse(OSError, 10, monkeypatch)
+    assert watch.fault() is None
+    write_process(tmp_path, 12, 10, "Z")
+    assert watch.fault() == "the process of face_embedder_1_12 ended with status 0"
+
+
+@pytest.mark.parametrize(("state", "waits"), [("D", True), ("S", False), ("R", False), ("T", False), ("Z", False)])
+def test_only_the_system_excuses_a_process_that_stands_still(
+    state: str, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visavis_server.stubs._PROCESSES", tmp_path)
+    write_process(tmp_path, 10, 1, state)
+    assert waits_for_a_device(10) is waits
+    assert not waits_for_a_device(11)
