@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -116,11 +117,20 @@ class Metrics:
         """Prometheus' text format."""
         now = CollectorRegistry()
         now.register(_Now(build, engine_ready))
-        if FOLDER not in os.environ:
-            return generate_latest(self._registry) + generate_latest(now)
-        everyone = CollectorRegistry()
-        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
-        return generate_latest(everyone) + generate_latest(now)
+        return (self._of_everyone() or generate_latest(self._registry)) + generate_latest(now)
+
+    def _of_everyone(self) -> bytes | None:
+        """What all workers counted; None where they do not count together, or their folder is gone."""
+        # Once more where a file went while they were read.
+        for _ in range(2):
+            everyone = CollectorRegistry()
+            try:
+                MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+            except ValueError:
+                return None
+            with suppress(FileNotFoundError):
+                return generate_latest(everyone)
+        return None
 
 
 class _Now(Collector):

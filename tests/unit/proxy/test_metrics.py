@@ -119,6 +119,19 @@ class TestWorkersThatShareAFolder:
         assert found["visavis_pictures_in_flight{}"] == 3
         assert found["visavis_workers{}"] == 1
 
+    def test_a_folder_that_is_gone_leaves_a_worker_its_own(self, tmp_path: Path) -> None:
+        """Systems tidy up in memory; a scrape still has an answer."""
+        folder = tmp_path / "numbers"
+        folder.mkdir()
+        program = WORKER.replace("print(", f"import shutil; shutil.rmtree({str(folder)!r}); print(")
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        found = told(run.stdout.partition(" ")[2])
+        assert found[ONE] == 1
+        assert found["visavis_pictures_in_flight{}"] == 3
+
     def test_the_launchers_restarts_are_among_them(self, workers: list[tuple[int, dict[str, float]]]) -> None:
         _, found = workers[0]
         assert found['visavis_restarts_total{process="worker"}'] == 2

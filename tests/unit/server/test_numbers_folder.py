@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from visavis_server.numbers_folder import numbers_folder
+from visavis_server.errors import CommandFailed
+from visavis_server.numbers_folder import hold, numbers_folder
 
 
 def made_long_ago(folder: Path) -> None:
@@ -54,3 +57,43 @@ def test_without_shared_memory_it_is_among_temporary_files(tmp_path: Path, monke
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with numbers_folder(tmp_path / "nowhere") as folder:
         assert folder.parent == tmp_path
+
+
+def full(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more can be made there."""
+    make = tempfile.mkdtemp
+
+    def mkdtemp(prefix: str, dir: Path) -> str:
+        if dir == place:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return make(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+
+
+def test_where_memory_is_full_it_is_among_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    full(memory, monkeypatch)
+    with numbers_folder(memory) as folder:
+        assert folder.parent == tmp_path
+
+
+def test_where_everything_is_full_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    full(tmp_path, monkeypatch)
+    with pytest.raises(CommandFailed, match=r"no place in .*: No space left on device$"), numbers_folder(tmp_path):
+        pass
+
+
+def test_one_that_was_made_anew_is_held_as_well(tmp_path: Path) -> None:
+    """Else the next service would take it away from a living one."""
+    with numbers_folder(tmp_path) as folder:
+        shutil.rmtree(folder)
+        held = hold(folder)
+        made_long_ago(folder)
+        with numbers_folder(tmp_path):
+            assert folder.is_dir()
+        os.close(held)
+    assert not folder.exists()
