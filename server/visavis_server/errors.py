@@ -4,6 +4,7 @@ CommandFailed
 ├── TritonMissing        the embedded Triton cannot run in this environment
 ├── TritonFailed         Triton ended, or was not ready in time
 ├── ExportFailed         the graphs could not be made
+├── ModelsUnreadable     which models a repository has cannot be seen
 └── PortTaken            an address that was asked for cannot be listened on
 """
 
@@ -22,6 +23,10 @@ class TritonFailed(CommandFailed):
 
 class ExportFailed(CommandFailed):
     """The graphs could not be made."""
+
+
+class ModelsUnreadable(CommandFailed):
+    """Which models a repository has cannot be seen, at present at least."""
 
 
 class PortTaken(CommandFailed):

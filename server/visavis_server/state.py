@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from visavis_client.address import TritonAddress
-from visavis_server.errors import CommandFailed
+from visavis_server.errors import CommandFailed, ModelsUnreadable
 
 #: Within the data directory.
 STATE_FILE = "serving.json"
@@ -52,12 +52,29 @@ class ServingState:
     models: str = ""
 
     def write(self, paths: Iterable[Path]) -> None:
-        """Put it there at once: a reader sees the old or the new file."""
+        """Put it there at once: a reader sees the old or the new file.
+
+        Raises:
+            OSError: what went wrong with the last one that could not be written; the others were.
+        """
+        fault: OSError | None = None
         for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                self._write(path)
+            except OSError as error:
+                fault = error
+        if fault is not None:
+            raise fault
+
+    def _write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
             draft.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
             draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -95,8 +112,14 @@ def make_data_dir(path: Path) -> None:
 
 
 def models_digest(repository: Path) -> str:
-    """sha256 of the repository's ``models.json``, which names its graphs; "" where there is none."""
+    """sha256 of the repository's ``models.json``, which names its graphs; "" where there is none.
+
+    Raises:
+        ModelsUnreadable: it is there, perhaps.
+    """
     try:
         return hashlib.sha256((repository / "models.json").read_bytes()).hexdigest()
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise ModelsUnreadable(f"{error.filename or repository} cannot be read: {error.strerror}") from error

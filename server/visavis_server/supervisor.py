@@ -15,7 +15,7 @@ from typing import Any
 
 from visavis_server.backoff import Backoff
 from visavis_server.counting import Counting
-from visavis_server.errors import CommandFailed
+from visavis_server.errors import CommandFailed, ModelsUnreadable
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess, WorkerProcess
 from visavis_server.state import ServingState, TritonState, models_digest
@@ -118,6 +118,7 @@ class Supervisor:
     def _worker_keeper(self, at: int) -> Keeper:
         def next_run() -> WorkerProcess:
             self._check_models()
+            self._counting.make_folder()
             plan = self._plan
             ended = self._counting.ended
             self._workers[at] = WorkerProcess(plan.listener, plan.environment, drain_s=self._drain_s, on_end=ended)
@@ -128,7 +129,13 @@ class Supervisor:
 
     def _check_models(self) -> None:
         """Raises CommandFailed: what starts now would have other models or thresholds than what runs beside it."""
-        if models_digest(self._plan.model_repository) != self._plan.models:
+        try:
+            found = models_digest(self._plan.model_repository)
+        except ModelsUnreadable as error:
+            # No file left to open, a disk that stumbled: no word of other models.
+            logger.error("whether the models were changed cannot be seen: %s", error)
+            return
+        if found != self._plan.models:
             raise CommandFailed(
                 f"the models in {self._plan.model_repository} were changed while they were served: start again"
             )

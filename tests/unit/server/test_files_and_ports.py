@@ -15,12 +15,12 @@ import pytest
 from visavis_proxy.credentials import Contract, Credentials
 from visavis_server.cpu_runtime import CpuRuntime
 from visavis_server.device import Device, device_of
-from visavis_server.errors import PortTaken, TritonMissing
+from visavis_server.errors import ModelsUnreadable, PortTaken, TritonMissing
 from visavis_server.key_file import ensure_key_file
 from visavis_server.main import default_workers
 from visavis_server.ports import candidates, check_loopback_port, free_loopback_ports
 from visavis_server.serve import ServeOptions, in_flight, listen, local_url
-from visavis_server.state import ServingState, TritonState
+from visavis_server.state import ServingState, TritonState, models_digest
 from visavis_server.triton import TritonPorts, check_shared_memory
 
 
@@ -110,6 +110,24 @@ def test_a_service_removes_its_own_state_file_and_no_other(tmp_path: Path) -> No
     ServingState.remove([mine, other])
     assert not mine.exists()
     assert other.exists()
+
+
+def test_a_state_file_that_cannot_be_written_leaves_nothing_and_keeps_no_other_from_being(tmp_path: Path) -> None:
+    """As on a full disk; here a folder stands in its place."""
+    (tmp_path / "serving.json").mkdir()
+    state = ServingState("http://127.0.0.1:1", TritonState("127.0.0.1:2"))
+    with pytest.raises(OSError, match=r"serving\.json"):
+        state.write([tmp_path / "serving.json", tmp_path / "ready.json"])
+    assert ServingState.read(tmp_path / "ready.json") == state
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ready.json", "serving.json"]
+
+
+def test_models_that_cannot_be_read_are_not_other_models(tmp_path: Path) -> None:
+    """Those that are missing are; a folder in their place stands for a disk that stumbles."""
+    assert models_digest(tmp_path) == ""
+    (tmp_path / "models.json").mkdir()
+    with pytest.raises(ModelsUnreadable, match=r"models\.json cannot be read: "):
+        models_digest(tmp_path)
 
 
 def test_the_models_keep_most_of_the_cores() -> None:

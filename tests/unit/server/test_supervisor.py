@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from visavis_proxy.restarts import read_restarts
 from visavis_server.errors import CommandFailed
 from visavis_server.key_file import ensure_key_file
 from visavis_server.ports import free_loopback_ports
@@ -144,3 +146,49 @@ def test_models_that_are_taken_away_end_it_too(plan: Plan, tmp_path: Path) -> No
     (tmp_path / "models.json").unlink()
     with pytest.raises(CommandFailed, match=r"were changed while they were served"):
         serve(plan)
+
+
+def test_models_that_cannot_be_read_for_a_while_end_nothing(plan: Plan, tmp_path: Path) -> None:
+    """The second run of Triton is started, though it is not known of which models; the third would be of others."""
+    runs: list[int] = []
+
+    models = tmp_path / "models.json"
+
+    def stumble() -> None:
+        if models.is_file():
+            models.unlink()
+            models.mkdir()
+
+    def change() -> None:
+        if models.is_dir():
+            models.rmdir()
+        write_models(tmp_path, "new")
+
+    def make() -> EmbeddedTriton:
+        runs.append(len(runs))
+        return DyingTriton(stumble if len(runs) == 1 else change)
+
+    with pytest.raises(CommandFailed, match=r"were changed while they were served"):
+        serve(replace(plan, workers=0, make_triton=make))
+    assert len(runs) == 2
+
+
+def test_a_worker_comes_back_where_the_folder_of_its_numbers_is_gone(plan: Plan, tmp_path: Path) -> None:
+    """As where the system tidies up in memory when a user logs out."""
+    folder = tmp_path / "numbers"
+    folder.mkdir()
+    counted = replace(plan, environment={**plan.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder)})
+
+    async def main() -> None:
+        service = asyncio.create_task(Supervisor(counted, on_ready=lambda: None).run())
+        first = await answering(counted)
+        shutil.rmtree(folder)
+        os.kill(first, signal.SIGKILL)
+        second = await answering(counted, unlike=first)
+        assert read_restarts(folder) == {"worker": 1}
+        write_models(tmp_path, "new")
+        os.kill(second, signal.SIGKILL)
+        await service
+
+    with pytest.raises(CommandFailed, match=r"were changed while they were served"):
+        asyncio.run(asyncio.wait_for(main(), 40))
