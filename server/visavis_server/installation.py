@@ -15,6 +15,7 @@ from pathlib import Path
 
 from visavis_server import tuning
 from visavis_server.errors import TritonMissing
+from visavis_server.execution_limit import execution_limit
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _STUB = "triton_python_backend_stub"
@@ -81,7 +82,11 @@ class TritonInstallation:
         return backends
 
     def environment(self) -> dict[str, str]:
-        """The environment for the server and for the Pythons within its stubs: nothing of the proxy's settings."""
+        """The environment for the server and for the Pythons within its stubs: nothing of the proxy's settings.
+
+        Raises:
+            CommandFailed: see execution_limit.
+        """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("VISAVIS_")}
         libraries = [str(self.libraries), str(self.libpython_dir), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
         return inherited | {
@@ -90,6 +95,7 @@ class TritonInstallation:
             # that it finds here.
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             **tuning.ENVIRONMENT,
+            **execution_limit(),
             # Whoever set it knows this machine.
             **{key: value for key, value in os.environ.items() if key == "GLIBC_TUNABLES"},
         }

@@ -27,6 +27,7 @@ from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime, check_installed, models_for_openvino
 from visavis_server.device import Device, choose_device
 from visavis_server.errors import CommandFailed, ExportFailed, PortTaken
+from visavis_server.execution_limit import execution_limit
 from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
@@ -90,6 +91,7 @@ def serve(options: ServeOptions) -> None:
             typer.echo(exposure(settings), err=True)
         if options.triton is None:
             TritonInstallation.find()
+            execution_limit()
             if options.triton_metrics_port is not None:
                 check_loopback_port(options.triton_metrics_port)
             check_installed(options.cpu_runtime, options.device)

@@ -29,6 +29,9 @@ from visavis_server.ports import free_loopback_ports
 _SHARED_MEMORY_NEEDED = 256 << 20
 _HEALTH_TIMEOUT_S = 2.0
 _READY_POLL_S = 0.1
+_READY_TIMEOUT_S = 120.0
+#: Where TensorRT has to build an engine first.
+_BUILT_TIMEOUT_S = 900.0
 #: For what the guard does when Triton is gone.
 _GUARD_TIMEOUT_S = 5.0
 _LOG_TAIL_LINES = 8
@@ -45,6 +48,14 @@ def check_shared_memory(free_bytes: int) -> None:
             f"{guard.SHARED_MEMORY} has {free_bytes >> 20} MiB left, Triton needs {_SHARED_MEMORY_NEEDED >> 20}: "
             "give a container --shm-size=1g"
         )
+
+
+def _ready_timeout_s(repository: Path, device: Device) -> float:
+    """How long all models together may take to be loaded and warm."""
+    # A CPU's configurations are others.
+    configurations = () if device is Device.CPU else repository.glob("*/config.pbtxt")
+    builds = any('"tensorrt"' in each.read_text("utf-8", "replace") for each in configurations)
+    return _BUILT_TIMEOUT_S if builds else _READY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,6 @@ class EmbeddedTriton:
         log: Path,
         device: Device = Device.AUTO,
         ports: TritonPorts | None = None,
-        ready_timeout_s: float = 120.0,
         stop_timeout_s: float = 10.0,
         openvino: Collection[str] = (),
     ) -> None:
@@ -87,7 +97,7 @@ class EmbeddedTriton:
         self._device = choose_device(device)
         self._openvino = openvino
         self.ports = ports or TritonPorts.free()
-        self._ready_timeout_s = ready_timeout_s
+        self._ready_timeout_s = _READY_TIMEOUT_S
         self._stop_timeout_s = stop_timeout_s
         self._guard: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -122,6 +132,7 @@ class EmbeddedTriton:
         check_shared_memory(shutil.disk_usage(guard.SHARED_MEMORY).free)
         self._name = f"visavis_{secrets.token_hex(6)}_"
         try:
+            self._ready_timeout_s = _ready_timeout_s(self._repository, self._device)
             self._log.parent.mkdir(parents=True, exist_ok=True)
             self._log_start = self._log.stat().st_size if self._log.exists() else 0
             self._working = Path(tempfile.mkdtemp(prefix=self._name))
@@ -230,8 +241,9 @@ class EmbeddedTriton:
                 process.wait(self._stop_timeout_s + _GUARD_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 # The guard itself hangs, or waits for a process that the system does not let go.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.pid, signal.SIGKILL)
+                if self.pid:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(self.pid, signal.SIGKILL)
                 process.kill()
                 process.wait()
             process.stdout.close()

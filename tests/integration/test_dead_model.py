@@ -155,7 +155,7 @@ def test_a_model_that_hangs_ends_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Triton says for ever that it is ready; where it hung stands in Triton's log."""
-    monkeypatch.setenv("MODEL_EXECUTION_LIMIT_S", "2")
+    monkeypatch.setenv("VISAVIS_MODEL_EXECUTION_LIMIT_S", "2")
     root = make_repository(tmp_path / "models")
     add_endless_model(root)
     kept = Kept(root, tmp_path / "log")

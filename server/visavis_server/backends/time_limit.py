@@ -4,6 +4,9 @@ Triton notices a process that ended or was stopped, and waits for ever for one t
 launcher lays this file beside Triton's own modules for Python models, and starts Triton anew where one of its
 processes ended. A Triton that nobody watches so does not have the file: there a model that hangs once is better than
 one that is gone.
+
+Time runs on while the process stands still, in a container that is paused for example: an execution that was under way
+then ends its process when it goes on, and Triton is started anew.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ import faulthandler
 import os
 import signal
 
-#: A setting for who knows why; a picture takes less than a tenth of a second, and a caller waits for eight at most.
-_SETTING = "MODEL_EXECUTION_LIMIT_S"
+#: The launcher has checked it. A picture takes less than a tenth of a second, and a caller waits for eight at most.
+_SETTING = "VISAVIS_MODEL_EXECUTION_LIMIT_S"
 _LIMIT_S = 30.0
 
 

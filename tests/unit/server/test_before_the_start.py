@@ -59,6 +59,9 @@ def options(home: Path, **given: object) -> ServeOptions:
         ),
         ("VISAVIS_TRITON", "http://triton:none", r"^VISAVIS_TRITON: an address is host:port"),
         ("VISAVIS_TRITON", "triton", r"^VISAVIS_TRITON: an address is host:port"),
+        ("VISAVIS_MODEL_EXECUTION_LIMIT_S", "0", r"^VISAVIS_MODEL_EXECUTION_LIMIT_S: '0' is not a number of seconds"),
+        ("VISAVIS_MODEL_EXECUTION_LIMIT_S", "30s", r"^VISAVIS_MODEL_EXECUTION_LIMIT_S: '30s' is not a number"),
+        ("VISAVIS_MODEL_EXECUTION_LIMIT_S", "inf", r"^VISAVIS_MODEL_EXECUTION_LIMIT_S: 'inf' is not a number"),
         ("VISAVIS_AWS__AUTHORISATION", "AWS_IAM", r"did you mean VISAVIS_AWS__AUTHORIZATION\?"),
     ],
 )
