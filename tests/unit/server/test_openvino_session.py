@@ -82,6 +82,18 @@ class TestWhatIsAsked:
         with pytest.raises(ModelInvalid, match=r"install the extra `openvino` .*pip install '\.\[openvino\]'"):
             OnnxModel(config(), graph, kind="CPU")
 
+    def test_a_library_that_does_not_come_up_is_told_as_a_model_that_does_not_load(
+        self, graph: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        openvino = pytest.importorskip("openvino")
+
+        def core() -> None:
+            raise RuntimeError("no plugin for CPU")
+
+        monkeypatch.setattr(openvino, "Core", core)
+        with pytest.raises(ModelInvalid, match=r"^openvino does not know this processor: no plugin for CPU$"):
+            OnnxModel(config(), graph, kind="CPU")
+
 
 @BOTH
 class TestAlike:

@@ -72,8 +72,12 @@ class OpenVinoSession:
                 f"the accelerator {NAME} is asked for, but is not at hand ({error}): install the extra "
                 "`openvino` (in the project's folder: pip install '.[openvino]')"
             ) from error
-        core = openvino.Core()
-        told = properties(config, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        try:
+            core = openvino.Core()
+            capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        except Exception as error:  # OpenVINO's errors have no common root of their own
+            raise ModelInvalid(f"{NAME} does not know this processor: {error}") from error
+        told = properties(config, capabilities)
         try:
             compiled = core.compile_model(graph, "CPU", told)
         except Exception as error:  # OpenVINO's errors have no common root of their own
