@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from visavis_server.backoff import Backoff
 from visavis_server.errors import CommandFailed
@@ -82,8 +82,22 @@ class Keeper:
                     raise
                 reason = str(error)
             finally:
-                await asyncio.shield(process.stop())
+                await _to_its_end(process.stop())
             delay_s = self._backoff.after(self._clock() - began)
             logger.error("%s: %s; starting it again in %.1f s", self._name, reason, delay_s)
             await self._sleep(delay_s)
             self._on_again()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it however often the waiting is cancelled: what is left half stopped would stay."""
+    task = asyncio.ensure_future(work)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        raise asyncio.CancelledError
+    task.result()

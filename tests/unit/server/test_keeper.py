@@ -88,3 +88,29 @@ def test_a_cancelled_keeper_has_stopped_its_process() -> None:
 def test_a_long_run_is_forgiven() -> None:
     backoff = Backoff(first_s=1, limit_s=30, settled_s=60)
     assert [backoff.after(lasted) for lasted in (0, 0, 59, 60, 0)] == [1, 2, 4, 1, 2]
+
+
+class SlowToStop(FakeProcess):
+    """Takes its time to end."""
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0.05)
+        self.stopped = True
+
+
+def test_a_keeper_that_is_cancelled_again_still_waits_for_the_end() -> None:
+    """Whoever gave up waiting would leave a process half stopped."""
+    process = SlowToStop(stays=True)
+
+    async def cancel_twice() -> None:
+        keeper = Keeper("it", lambda: process, backoff=Backoff(first_s=1, limit_s=3, settled_s=60))
+        task = asyncio.create_task(keeper.run())
+        await keeper.was_up.wait()
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_twice())
+    assert process.stopped
