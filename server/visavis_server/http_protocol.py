@@ -15,6 +15,8 @@ from typing import ClassVar, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from visavis_proxy.connection import OF_CONNECTION
+
 #: A head may be longer by one read from the socket.
 MAX_HEAD_BYTES: Final = 64 * 1024
 #: Requests of one connection that wait for the answer to the one before them; few clients send any.
@@ -49,6 +51,7 @@ class BoundedHeadProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request as long as for another one."""
         super().connection_made(transport)
+        self._table: dict[str, object] = {}
         self._close_after(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,6 +118,7 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_WAITING:
             raise ValueError("too many requests wait for their turn")
         super().on_message_begin()
+        self.scope["state"][OF_CONNECTION] = self._table
         self._begun += 1
         self._in_head, self._in_body, self._is_head_timed = True, False, False
         self._head_bytes = self._framing_bytes = self._body_bytes = 0

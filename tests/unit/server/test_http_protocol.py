@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from visavis_proxy.connection import of_connection
 from visavis_server.http_protocol import MAX_HEAD_BYTES, MAX_WAITING, BoundedHeadProtocol
 
 
@@ -29,7 +30,10 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
         return
     request = Request(scope, receive)
     length = len(await request.body())
-    await PlainTextResponse(f"{request.method} {length}")(scope, receive, send)
+    seen = of_connection(scope)
+    seen["requests"] = seen.get("requests", 0) + 1
+    headers = {"x-requests": str(seen["requests"])}
+    await PlainTextResponse(f"{request.method} {length}", headers=headers)(scope, receive, send)
 
 
 @contextmanager
@@ -243,3 +247,12 @@ def test_a_flood_of_requests_ends_the_connection(connection: socket.socket, one:
         connection.sendall(one * 5000)
         assert _until_closed(connection).count(b"HTTP/1.1 200 OK") <= MAX_WAITING + 1
     assert time.monotonic() - begun < 5
+
+
+def test_what_is_known_of_a_connection_is_known_to_all_its_requests(address: tuple[str, int]) -> None:
+    """And to no other connection's."""
+    for _ in range(2):
+        with socket.create_connection(address, timeout=10) as connection:
+            for number in (b"1", b"2"):
+                connection.sendall(GOOD)
+                assert b"x-requests: " + number in connection.recv(4096)

@@ -15,11 +15,14 @@ from typing import Final
 
 from starlette.requests import Request
 
+from visavis_proxy.connection import of_connection
 from visavis_proxy.contracts.aws.peer_user import user_of
 
 #: A relay adds one of these, or one that begins with the prefix below.
 _RELAYED: Final = frozenset({"forwarded", "via", "x-real-ip"})
 _RELAYED_PREFIX: Final = "x-forwarded-"
+#: In a connection's table.
+_USER: Final = "user"
 #: An IPv6 address or another name, then perhaps a port.
 _AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+))(?::\d*)?")
 
@@ -41,8 +44,11 @@ def _is_anothers(request: Request) -> bool:
     client, server = request.scope.get("client"), request.scope.get("server")
     if not client or not server or not server[1]:
         return False
-    user = user_of((client[0], client[1]), (server[0], server[1]))
-    return user is not None and user not in {0, os.getuid()}
+    known = of_connection(request.scope)
+    if _USER not in known:
+        # The system walks through its whole table for it, which takes milliseconds.
+        known[_USER] = user_of((client[0], client[1]), (server[0], server[1]))
+    return known[_USER] is not None and known[_USER] not in {0, os.getuid()}
 
 
 def _is_loopback(authority: str) -> bool:
