@@ -15,14 +15,13 @@ from statistics import median
 
 import numpy as np
 
+from visavis_server.backends.onnxruntime.binding import numpy_type
 from visavis_server.backends.onnxruntime.configuration import ModelConfig, Tensors
 from visavis_server.backends.onnxruntime.session import OnnxModel
 
 #: Of each model; three rounds at least.
 _SECONDS, _ROUNDS = 0.5, 3
 _WARM_UP = 2
-#: numpy's names of types, where they are not onnxruntime's.
-_NUMPY = {"float": "float32", "double": "float64"}
 
 
 def times(folder: Path, config: ModelConfig) -> dict[str, float]:
@@ -58,9 +57,8 @@ def noise(config: ModelConfig) -> Tensors:
     batch = (1,) if config.max_batch_size else ()
     feed: Tensors = {}
     for spec in config.inputs:
-        kind = spec.onnx_type.removeprefix("tensor(").removesuffix(")")
         values = random.integers(0, 127, (*batch, *map(abs, spec.dims)))
-        feed[spec.name] = values.astype(_NUMPY.get(kind, kind))
+        feed[spec.name] = values.astype(numpy_type(spec.onnx_type))
     return feed
 
 
