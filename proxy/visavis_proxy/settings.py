@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     engine_timeout_s: float = Field(8.0, gt=0)
     #: Pictures of one worker on their way through the engine at once, two of them in a comparison; while there are so
     #: many, a request is answered with the contract's busy words before it is read. ``visavis serve`` sets it by the
-    #: machine's cores; this is for four of them, or a worker's part of a card.
+    #: machine's cores and its card; this is for four cores, or one beside a card.
     max_in_flight: int = Field(32, ge=1)
     #: Bytes of request bodies that one worker holds at once; one that does not fit is answered the same way.
     max_body_bytes_held: int = Field(256 * 2**20, ge=1)

@@ -45,8 +45,11 @@ from visavis_server.triton import EmbeddedTriton, TritonPorts
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
 _IN_FLIGHT = "VISAVIS_MAX_IN_FLIGHT"
-#: A core takes about 35 ms for a picture. More of them would only wait; fewer, and a gap between two arrivals idles it.
-_IN_FLIGHT_A_CORE = 8
+#: What a core finishes in a third of a second, at about 35 ms a picture: more of them would only wait; fewer, and a gap
+#: between two arrivals idles it. With a card a core takes 8 ms, since detector and embedder are not its work.
+_IN_FLIGHT_A_CORE = {Device.CPU: 8, Device.GPU: 32}
+#: So many wait before each graph on a card (`max_queue_size`): no more are let in, or some would be refused half way.
+_MOST_IN_FLIGHT = {Device.CPU: None, Device.GPU: 512}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
         "VISAVIS_CREDENTIALS": str(key_file.resolve()),
         "VISAVIS_DATA_DIR": str(options.data_dir.resolve()),
         "PROMETHEUS_MULTIPROC_DIR": str(numbers.resolve()),
-        **in_flight(options),
+        **in_flight(options, device),
         # A worker multiplies small matrices: threads that spin while they wait for more would take the models' cores.
         "OPENBLAS_NUM_THREADS": "1",
     }
@@ -181,14 +184,16 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
     )
 
 
-def in_flight(options: ServeOptions, cores: int = usable_cores()) -> dict[str, str]:
-    """How many pictures a worker lets in, unless that is set: what this machine's cores finish in a third of a second.
+def in_flight(options: ServeOptions, device: Device, cores: int = usable_cores()) -> dict[str, str]:
+    """How many pictures a worker lets in, unless that is set: what this machine finishes in a third of a second.
 
     Nothing where Triton was not started here (`--triton`), on whatever machine: its cores and cards are not known.
     """
     if options.triton or _IN_FLIGHT in os.environ:
         return {}
-    return {_IN_FLIGHT: str(max(_IN_FLIGHT_A_CORE, _IN_FLIGHT_A_CORE * cores // options.workers))}
+    a_core, most = _IN_FLIGHT_A_CORE[device], _MOST_IN_FLIGHT[device]
+    together = a_core * cores if most is None else min(a_core * cores, most)
+    return {_IN_FLIGHT: str(max(_IN_FLIGHT_A_CORE[Device.CPU], together // options.workers))}
 
 
 def _keys(options: ServeOptions) -> Path:

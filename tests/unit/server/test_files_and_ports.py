@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -22,6 +23,20 @@ from visavis_server.ports import candidates, check_loopback_port, free_loopback_
 from visavis_server.serve import ServeOptions, in_flight, listen, local_url
 from visavis_server.state import ServingState, TritonState, models_digest
 from visavis_server.triton import TritonPorts, check_shared_memory
+
+_OPTIONS = ServeOptions(
+    host="127.0.0.1",
+    port=0,
+    workers=1,
+    credentials=None,
+    model_repository=Path(),
+    data_dir=Path(),
+    triton=None,
+    triton_metrics_port=None,
+    device=Device.CPU,
+    cpu_runtime=CpuRuntime.AUTO,
+    ready_file=None,
+)
 
 
 def test_a_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -134,28 +149,45 @@ def test_the_models_keep_most_of_the_cores() -> None:
     assert [default_workers(cores) for cores in (1, 2, 8, 64)] == [1, 1, 2, 8]
 
 
-@pytest.mark.parametrize(("cores", "workers", "pictures"), [(1, 1, 8), (2, 1, 16), (16, 4, 32), (64, 8, 64), (2, 4, 8)])
+@pytest.mark.parametrize(
+    ("device", "cores", "workers", "pictures"),
+    [
+        (Device.CPU, 1, 1, 8),
+        (Device.CPU, 2, 1, 16),
+        (Device.CPU, 16, 4, 32),
+        (Device.CPU, 64, 8, 64),
+        (Device.CPU, 2, 4, 8),
+        (Device.GPU, 2, 1, 64),
+        (Device.GPU, 12, 3, 128),
+        (Device.GPU, 16, 4, 128),
+        (Device.GPU, 64, 8, 64),
+    ],
+)
 def test_the_cores_share_what_is_let_in(
-    cores: int, workers: int, pictures: int, monkeypatch: pytest.MonkeyPatch
+    device: Device, cores: int, workers: int, pictures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VISAVIS_MAX_IN_FLIGHT", raising=False)
-    options = ServeOptions(
-        host="127.0.0.1",
-        port=0,
-        workers=workers,
-        credentials=None,
-        model_repository=Path(),
-        data_dir=Path(),
-        triton=None,
-        triton_metrics_port=None,
-        device=Device.CPU,
-        cpu_runtime=CpuRuntime.AUTO,
-        ready_file=None,
-    )
-    assert in_flight(options, cores) == {"VISAVIS_MAX_IN_FLIGHT": str(pictures)}
-    assert in_flight(replace(options, triton="elsewhere:8001"), cores) == {}, "whose cores are not known here"
+    options = replace(_OPTIONS, workers=workers)
+    assert in_flight(options, device, cores) == {"VISAVIS_MAX_IN_FLIGHT": str(pictures)}
+    assert in_flight(replace(options, triton="elsewhere:8001"), device, cores) == {}, "whose cores are not known here"
     monkeypatch.setenv("VISAVIS_MAX_IN_FLIGHT", "5")
-    assert in_flight(options, cores) == {}, "what is set stays"
+    assert in_flight(options, device, cores) == {}, "what is set stays"
+
+
+def test_beside_a_card_no_more_is_let_in_than_its_queues_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more came, Triton would refuse pictures whose comparison was let in."""
+    monkeypatch.delenv("VISAVIS_MAX_IN_FLIGHT", raising=False)
+    repository = Path(__file__).resolve().parents[3] / "model_repository"
+    queues = [
+        int(length)
+        for model in ("face_detector", "face_embedder")
+        for length in re.findall(r"max_queue_size: (\d+)", (repository / model / "config.pbtxt").read_text("utf-8"))
+    ]
+    assert len(queues) == 2
+    for cores in (16, 128):
+        workers = default_workers(cores)
+        told = in_flight(replace(_OPTIONS, workers=workers), Device.GPU, cores)
+        assert workers * int(told["VISAVIS_MAX_IN_FLIGHT"]) <= min(queues)
 
 
 def test_too_little_shared_memory_is_told_with_its_remedy() -> None:
