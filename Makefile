@@ -36,9 +36,9 @@ check: venv-dev ## format, lint, types, import rules, deployment files
 export: venv-serve ## make the models' graphs
 	@$(BIN)/visavis export
 
+# The graphs are made within the time that a bench promises.
 bench: venv-dev ## measure this machine: ARGS=--quick
-	@$(BIN)/visavis export --quiet
-	@$(BIN)/visavis bench run $(ARGS)
+	@export BENCH_BEGAN=$$(date +%s); $(BIN)/visavis export --quiet && exec $(BIN)/visavis bench run $(ARGS)
 
 bench-check: venv-dev ## fail where a share of the limit is worse than the committed one beyond noise
 	@$(BIN)/visavis export --quiet

@@ -13,6 +13,7 @@ from visavis_perf.contracts import Aliyun, Aws, Contract, FacePp, JdCloud, bodie
 from visavis_perf.load import Load, run
 from visavis_perf.run import Run
 from visavis_perf.samples import Latencies, Summary, percentile_ms, pooled, summarise
+from visavis_perf.schedule import TAIL_S, Costs
 from visavis_perf.search import BEST_LOAD_P99_MS, best_of, explore, unfilled
 from visavis_perf.service import Service
 
@@ -83,8 +84,8 @@ def _at_best(
     And with more before that, where it leaves the service room: one disturbed rate was enough to end the search there.
     """
     per_request = load.contract.pictures_per_request
-    seconds = bench.plan.http_seconds
-    share = _filling(bench, load, pictures, share)
+    costs, seconds = Costs(bench.plan), bench.plan.http_seconds
+    share = _filling(bench, load, pictures, share, then_s=costs.bracketed(costs.http_repeat, repeats))
     for steps_down in range(_STEPS_DOWN + 1):
         offered = share * _LESS**steps_down
         before = Reading.of(service)
@@ -92,33 +93,35 @@ def _at_best(
             pictures,
             partial(_offer_share, load, seconds, offered),
             lambda summary: summary.goodput,
-            run_s=seconds,
+            run_s=costs.http_repeat,
             wanted=repeats,
             pictures_per_request=per_request,
         )
         after = Reading.of(service)
         best = best_load(found, offered)
-        again_s = len(found.runs) * (seconds + bench.plan.burst_seconds)
-        if best["serves"] or not bench.pace.allows(again_s):
+        if best["serves"] or not bench.pace.allows(costs.bracketed(costs.http_repeat, repeats)):
             break
     good = sum(one.result.good for one in found.runs)
     caller_ms = sum((one.result.mean_ms or 0.0) * one.result.good for one in found.runs) / max(1, good)
     return {"best": best, **account(before, after, good * per_request, caller_ms=caller_ms)}
 
 
-def _filling(bench: Run, load: Load, pictures: str, share: float) -> float:
-    """A share of the limit that fills the service, from one that may not."""
-    seconds = bench.plan.search_seconds
+def _filling(bench: Run, load: Load, pictures: str, share: float, *, then_s: float) -> float:
+    """A share of the limit that fills the service, from one that may not; ``then_s`` is kept for the repeats."""
+    costs, seconds = Costs(bench.plan), bench.plan.search_seconds
+    run_s = seconds + TAIL_S
     for _ in range(_STEPS_UP):
         found = bench.beside_limit(
             pictures,
             partial(_offer_share, load, seconds, share),
             lambda summary: summary.goodput,
-            run_s=seconds,
+            run_s=run_s,
             wanted=1,
             pictures_per_request=load.contract.pictures_per_request,
+            then_s=then_s,
         )
-        if not all(unfilled(one.result) for one in found.runs) or not bench.pace.allows(seconds):
+        room = all(unfilled(one.result) for one in found.runs)
+        if not room or not bench.pace.allows(costs.bracketed(run_s, 1), then_s=then_s):
             break
         share *= _MORE
     return share

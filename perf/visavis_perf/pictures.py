@@ -75,13 +75,23 @@ def pictures(name: str, source: Path | None = None, *, count: int | None = None)
         PicturesMissing: there is nothing to make them of.
     """
     kind = PICTURE_SETS[name]
-    faces = source or SHARED / "data" / "lfw"
-    origin = hashlib.sha256(str(faces.resolve()).encode()).hexdigest()[:8] if faces.is_dir() else "portraits"
-    folder = CACHE / "pictures" / f"{name}-{origin}-{_MAKING}"
-    if not (folder / "complete").exists():
+    faces, folder = _places(name, source)
+    if not is_made(name, source):
         _make(kind, faces, folder)
     made = sorted(folder.glob("*.jpg"))[: count or kind.count]
     return [path.read_bytes() for path in made]
+
+
+def is_made(name: str, source: Path | None) -> bool:
+    """Whether a set lies there from an earlier call."""
+    return (_places(name, source)[1] / "complete").exists()
+
+
+def _places(name: str, source: Path | None) -> tuple[Path, Path]:
+    """Where a set's faces come from, and where it lies."""
+    faces = source or SHARED / "data" / "lfw"
+    origin = hashlib.sha256(str(faces.resolve()).encode()).hexdigest()[:8] if faces.is_dir() else "portraits"
+    return faces, CACHE / "pictures" / f"{name}-{origin}-{_MAKING}"
 
 
 def described(sets: Mapping[str, Sequence[bytes]], source: Path | None) -> dict[str, Any]:
@@ -130,7 +140,8 @@ def _from_photographs(kind: PictureSet, faces: Path) -> Iterator[bytes]:
     if kind.name == "250":
         yield from (path.read_bytes() for path in ordered)
         return
-    scenes = sorted((SHARED / "data" / "scenes" / "compreface").glob("*.jpg"))
+    # Read once: reading one for each crop took nearly half of the time.
+    scenes = [cv2.imread(str(path)) for path in sorted((SHARED / "data" / "scenes" / "compreface").glob("*.jpg"))]
     chance = np.random.default_rng(kind.width)
     detector = _detector()
     for path in ordered:
@@ -158,16 +169,16 @@ def _empty(crop: Pixels, detector: ort.InferenceSession | None) -> bool:
     return not detector.run(["face_count"], {"image": framed})[0].any()
 
 
-def _backgrounds(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Generator) -> Iterator[Pixels]:
+def _backgrounds(kind: PictureSet, scenes: Sequence[Pixels], chance: np.random.Generator) -> Iterator[Pixels]:
     """Crops to choose from; upside down, so that few of their people are found, and plain noise after many."""
     for _ in range(_CROPS if scenes else 0):
         yield _background(kind, scenes, chance)
     yield chance.integers(60, 190, (kind.height, kind.width, 3)).astype(np.uint8)
 
 
-def _background(kind: PictureSet, scenes: Sequence[Path], chance: np.random.Generator) -> Pixels:
+def _background(kind: PictureSet, scenes: Sequence[Pixels], chance: np.random.Generator) -> Pixels:
     """A crop of a scene at the set's size: real texture, so that the JPEG weighs what a camera's does."""
-    scene = cv2.imread(str(scenes[int(chance.integers(len(scenes)))]))
+    scene = scenes[int(chance.integers(len(scenes)))]
     scale = max(kind.width / scene.shape[1], kind.height / scene.shape[0]) * float(chance.uniform(1.0, 1.5))
     size = (max(kind.width, round(scene.shape[1] * scale)), max(kind.height, round(scene.shape[0] * scale)))
     scene = cv2.resize(scene, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

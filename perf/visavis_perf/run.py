@@ -10,7 +10,7 @@ from typing import Any
 from visavis_perf.brackets import Bracketed, Result, bracketed
 from visavis_perf.limit import Limits
 from visavis_perf.plan import Plan
-from visavis_perf.schedule import Pace
+from visavis_perf.schedule import Costs, Pace
 
 
 @dataclass(slots=True)
@@ -36,15 +36,17 @@ class Run:
         run_s: float,
         wanted: int | None = None,
         pictures_per_request: int = 1,
+        then_s: float = 0.0,
     ) -> Bracketed[Result]:
         """Repeat a run between bursts of the limit with a set of pictures.
 
-        ``run`` is told the limit now, in requests a second, as ``rate`` is. ``run_s`` is what a run takes.
+        ``run`` is told the limit now, in requests a second, as ``rate`` is. ``run_s`` is what a run takes, and
+        ``then_s`` what the step still does afterwards: neither is given away to repeats.
         """
         return bracketed(
             lambda: self.limits.burst(pictures) / pictures_per_request,
             run,
             rate,
             wanted=self.plan.repeats if wanted is None else wanted,
-            may_repeat=lambda: self.pace.allows(run_s + self.plan.burst_seconds),
+            may_repeat=lambda: self.pace.allows(run_s + Costs(self.plan).burst, then_s=then_s),
         )
