@@ -7,6 +7,7 @@ a late generator shows in the percentiles instead of hiding there.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -86,6 +87,22 @@ class _Generator:
                 await self._one(session, turn, time.monotonic())
         return self._samples
 
+    async def send_closed(self, at_once: int) -> list[Sample]:
+        """So many callers, each of which sends its next request when it has the answer to its last."""
+        timeout = aiohttp.ClientTimeout(total=self._load.timeout_s)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
+            for caller in range(at_once):
+                group.create_task(self._call_on(session, caller, at_once))
+        return sorted(self._samples, key=lambda sample: sample.due_s)
+
+    async def _call_on(self, session: aiohttp.ClientSession, caller: int, callers: int) -> None:
+        for turn in itertools.count(caller, callers):
+            now = time.monotonic()
+            if now >= self._start + self._load.seconds:
+                return
+            await self._one(session, turn, now)
+
     async def _one(self, session: aiohttp.ClientSession, turn: int, due: float) -> None:
         body = self._load.bodies[turn % len(self._load.bodies)]
         headers = dict(self._load.contract.headers(self._host, body))
@@ -104,3 +121,8 @@ class _Generator:
 def run_idle(load: Load, count: int) -> list[Sample]:
     """An idle service's latency: the next request leaves when the answer before it is there; rate is not read."""
     return uvloop.run(_Generator(load, time.monotonic()).send_in_turn(count))
+
+
+def run_closed(load: Load, at_once: int) -> list[Sample]:
+    """A closed loop for ``load.seconds``: fills a service whose rate nobody knows; rate is not read."""
+    return uvloop.run(_Generator(load, time.monotonic()).send_closed(at_once))

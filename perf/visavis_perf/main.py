@@ -25,10 +25,13 @@ from visavis_perf.ratios import Change, compare, ratios
 from visavis_perf.results import NoResults, PlaceUnusable
 from visavis_perf.scenario_files import ScenarioInvalid
 from visavis_perf.service import ServiceFailed
+from visavis_perf.variants_command import FAILURES as VARIANTS_FAILURES
+from visavis_perf.variants_command import variants
 
 _FAILURES = (
     *(LimitFailed, NoResults, PeerWeightsMissing, PerfAnalyzerFailed),
     *(PicturesMissing, PlaceUnusable, ScenarioInvalid, ServiceFailed),
+    *VARIANTS_FAILURES,
 )
 #: Steps of a check: those whose ratios are compared and whose load does not take minutes by itself.
 _CHECKED = ("idle", "ensemble", "ensemble-1mp", "facepp", "jdcloud", "aliyun", "peer")
@@ -171,6 +174,9 @@ def soak(minutes: Annotated[float, typer.Option(help="How long.", min=1.0)] = 20
         raise typer.Exit(1)
 
 
+app.command()(variants)
+
+
 @app.command("steps")
 def list_steps() -> None:
     """What `run` can be asked for by name."""
@@ -189,10 +195,10 @@ def _print_targets(rows: list[dict[str, object]]) -> None:
 
 
 def main() -> None:
-    """``visavis bench [scenario…]`` is ``run``; ``check``, ``soak``, ``report`` and ``steps`` go by their names."""
+    """``visavis bench [scenario…]`` is ``run``; all others go by their names."""
     # As after Ctrl-C: what was started is stopped, and what was measured is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    subcommands = {"run", "check", "soak", "report", "steps"}
+    subcommands = {"run", "check", "soak", "variants", "report", "steps"}
     given = sys.argv[1:]
     if "--help" not in given and not subcommands.intersection(given[:1]):
         given = ["run", *given]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +43,17 @@ class Service:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+def serving(
+    environment: Mapping[str, str] | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    repository: Path = REPOSITORY,
+    name: str = "service",
+) -> Iterator[Service]:
     """The service as an operator would start it, with a key whose rate never binds; stopped afterwards.
 
-    ``environment`` is added to the process's own. SigV4 is switched on, for AWS's requests are signed here.
+    ``environment`` is added to the process's own, ``arguments`` to the command; ``name`` is that of its log. SigV4 is
+    switched on, for AWS's requests are signed here.
 
     Raises:
         ServiceFailed: it ended, or was not ready in time.
@@ -62,13 +69,14 @@ def serving(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
             f'[[key]]\nid = "{caller.key}"\nsecret = "{caller.secret}"\nqps = 1e6\ndaily_quota = 1000000000\n'
         )
         command = [
-            *(str(program), "serve", "--port", "0", "--model-repository", str(REPOSITORY)),
+            *(str(program), "serve", "--port", "0", "--model-repository", str(repository)),
             *("--credentials", str(keys), "--data-dir", str(Path(folder) / "data"), "--ready-file", str(ready)),
+            *arguments,
         ]
         added = {"VISAVIS_AWS__AUTHORIZATION": "AWS_IAM", **(environment or {})}
         started = time.monotonic()
-        with _process(command, "service", added) as process:
-            _wait(process, "service", ready.is_file)
+        with _process(command, name, added) as process:
+            _wait(process, name, ready.is_file)
             taken = time.monotonic() - started
             told = json.loads(ready.read_text("utf-8"))
             triton = told["triton"]
