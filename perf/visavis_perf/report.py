@@ -1,4 +1,4 @@
-"""``perf/RESULTS.md``: written from a results file and from nothing else."""
+"""``perf/RESULTS.md``: written from a results file, and the newest soak's, and from nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visavis_perf import milliseconds
+from visavis_perf import milliseconds, soak
 from visavis_perf.brackets import AGREE_WITHIN
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
 from visavis_perf.ratios import peer_throughput
@@ -49,6 +49,7 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
         _core_ms(record),
         milliseconds.section(record),
         _peer(record),
+        soak.line(),
         "\n".join(f"![{Path(name).stem}]({name})" for name in curves),
     ]
     exchange(path, ("\n\n".join(filter(None, sections)) + "\n").encode())

@@ -18,7 +18,6 @@ from visavis_perf.perf_analyzer import (
 from visavis_perf.places import SCENARIOS
 from visavis_perf.proxy_metrics import parse_times
 from visavis_perf.scenario_files import ScenarioInvalid, read_scenario, read_scenarios
-from visavis_perf.soak import growth
 from visavis_perf.triton_statistics import breakdown, divided_ms, parse_counters
 
 _CSV = """Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,\
@@ -171,18 +170,3 @@ def test_the_proxys_times_are_means_of_answered_requests() -> None:
     assert added.picture_ms == pytest.approx(60)
     assert added.stages_ms == pytest.approx({"read": 20, "engine": 60})
     assert after.since(after).stages_ms == {"read": 0, "engine": 0}
-
-
-def test_growth_counts_after_the_start_only() -> None:
-    """A process that fills its caches and then stays is flat; one that gains a MiB a minute, or ends, is not."""
-    times = [10.0 * step for step in range(60)]
-    watched = {
-        "settled": [(at, 100.0 + min(at, 100.0)) for at in times],
-        "leaking": [(at, 100.0 + at / 60) for at in times],
-        "short-lived": [(300.0, 5.0)],
-    }
-    rows = {row.process: row for row in growth(watched, 600)}
-    assert rows["settled"].flat
-    assert rows["leaking"].mib_per_hour == pytest.approx(60, rel=0.01)
-    assert not rows["leaking"].flat
-    assert not rows["short-lived"].flat
