@@ -136,12 +136,15 @@ def best_load(found: Bracketed[Summary], offered: float) -> dict[str, Any]:
     wrong = sum(one.result.wrong for one in found.runs)
     latencies = pooled(one.result for one in found.counted)
     slowest_ms = percentile_ms(latencies, 99)
+    late_ms = percentile_ms([late for one in found.counted for late in one.result.late_s], 99)
     return {
         **found.as_dict(),
         "offered": round(offered, 4),
         "rate": found.median_of(lambda one: one.result.rate),
         "goodput": found.median_of(lambda one: one.result.goodput),
         **Latencies.of(latencies).as_dict(),
+        "late_p99_ms": late_ms,
+        "late_of_p99": round(late_ms / slowest_ms, 4) if late_ms is not None and slowest_ms else None,
         "wrong": wrong,
         "serves": wrong == 0 and slowest_ms is not None and slowest_ms <= BEST_LOAD_P99_MS,
     }

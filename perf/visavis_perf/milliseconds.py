@@ -88,14 +88,44 @@ def section(record: Mapping[str, Any]) -> str:
         parts += [_shown("Best load over HTTP, ms", http), _HOW, _batches(record, list(http))]
     if closed:
         parts.append(_shown("The ensemble without HTTP, ms a picture", closed))
-    traced = record.get("idle", {}).get("traced")
-    if traced:
-        parts.append(_idle(traced, record["idle"]["contracts"]["aws"].get("bare_parts_ms", {})))
+    for contract, title in (
+        ("aws", "One picture, an idle service (AWS), ms"),
+        ("facepp", "A comparison, an idle service (Face++), ms"),
+    ):
+        told = idle_pair(record, contract)
+        if told:
+            parts.append(_idle(title, *told))
     return "## Where each millisecond goes\n\n" + "\n\n".join(parts) if parts else ""
 
 
-def _idle(traced: Mapping[str, Any], bare: Mapping[str, float]) -> str:
-    """An idle service's picture beside the same work with nothing around it."""
+def idle_pair(record: Mapping[str, Any], contract: str) -> tuple[Mapping[str, Any], Mapping[str, float]] | None:
+    """What was traced of an idle service, and the same work bare by the same rows; None without a trace.
+
+    Of a comparison the bare work's later picture has its row, too.
+    """
+    idle = record.get("idle", {})
+    traced = idle.get("traced" if contract == "aws" else f"traced_{contract}")
+    if not traced:
+        return None
+    row = idle["contracts"][contract]
+    bare = row.get("bare_parts_ms", {})
+    if bare and contract != "aws":
+        bare = {**bare, LATER: round(row["bare_p50_ms"] - sum(bare.values()), 4)}
+    return traced, bare
+
+
+def added_ms(rows: Mapping[str, float], bare: Mapping[str, float]) -> list[tuple[float, str]]:
+    """What a service adds to the bare work, the most first."""
+    return sorted(((spent - bare.get(row, 0.0), row) for row, spent in rows.items()), reverse=True)
+
+
+def named(row: str) -> str:
+    """A row in words, without what it consists of."""
+    return _TITLES.get(row, row).split(":")[0]
+
+
+def _idle(title: str, traced: Mapping[str, Any], bare: Mapping[str, float]) -> str:
+    """An idle service's request beside the same work with nothing around it."""
     if "missing" in traced:
         return f"No trace of an idle service's pictures: {traced['missing']}."
     rows: Mapping[str, float] = traced["milliseconds"]
@@ -105,9 +135,9 @@ def _idle(traced: Mapping[str, Any], bare: Mapping[str, float]) -> str:
         beside = bare.get(row)
         if abs(spent) >= _LEAST_MS:
             body.append((_TITLES.get(row, row), spent, beside, spent - (beside or 0.0)))
-    added = sorted(((spent - bare.get(row, 0.0), row) for row, spent in rows.items()), reverse=True)[:_NAMED]
+    added = added_ms(rows, bare)[:_NAMED]
     most = f"Most of it: {', '.join(f'{row} {spent:.2g} ms' for spent, row in added)}." if bare else ""
-    shown = table(("One picture, an idle service (AWS), ms", "service", "bare", "more"), body)
+    shown = table((title, "service", "bare", "more"), body)
     return f"{shown}\n\n{_IDLE.format(pictures=traced['pictures'])} {most}".rstrip()
 
 

@@ -69,6 +69,7 @@ def overload_step(bench: Run, service: Service, best: Mapping[str, Any]) -> dict
         "goodput_of_peak": round(found.share / peak, 4),
         "peak_steady": best["steady"],
         "busy_p99_ms": percentile_ms(busy_s, 99) if len(busy_s) >= needed(99) else None,
+        "busy_max_ms": round(1000 * max(busy_s), 3) if busy_s else None,
         "refused": sum(one.result.whole.busy for one in found.runs),
         "wrong": sum(one.result.whole.wrong for one in found.runs),
         "recovery_s": max(one.result.recovery_s for one in found.runs),

@@ -24,6 +24,8 @@ import simplejpeg
 
 from visavis_perf.places import CACHE, REPOSITORY, SHARED
 
+#: What targets are stated for, as a record names them.
+RESEARCH = "the research photographs"
 #: uint8 (height, width, 3), blue first.
 Pixels = npt.NDArray[Any]
 JPEG_QUALITY = 90
@@ -100,7 +102,7 @@ def described(sets: Mapping[str, Sequence[bytes]], source: Path | None) -> dict[
         origin = "photographs of one's own"
     else:
         there = (SHARED / "data" / "lfw").is_dir()
-        origin = "the research photographs" if there else "two public-domain portraits, turned and lit differently"
+        origin = RESEARCH if there else "two public-domain portraits, turned and lit differently"
     rows = {}
     for name, jpegs in sets.items():
         sizes = [simplejpeg.decode_jpeg_header(jpeg)[:2] for jpeg in jpegs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Self
@@ -17,6 +17,8 @@ from visavis_perf.contracts import BUSY, OK
 _IN_A_ROW = 5
 #: A percentile is told where the slowest of its answers lies beyond the true one, so sure.
 _SURE = 0.95
+#: Where the generator's own delay is more of p99 than this, the figures are its own, too.
+_LATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Summary:
     mean_ms: float | None = None
     #: Latencies of the good answers to requests that were due after ``settle_s``.
     good_s: tuple[float, ...] = field(default=(), repr=False)
+    #: How much later than due all of these requests left.
+    late_s: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def wrong(self) -> int:
@@ -104,7 +108,7 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """For the results file, but for single latencies."""
         table = asdict(self) | Latencies.of(self.good_s).as_dict()
-        del table["good_s"]
+        del table["good_s"], table["late_s"]
         return table if self.busy >= needed(99) else table | {"busy_p99_ms": None}
 
 
@@ -116,6 +120,14 @@ def percentile_ms(seconds: Sequence[float], percent: float) -> float | None:
 def pooled(summaries: Iterable[Summary]) -> list[float]:
     """Latencies of the good answers of loads that are alike, in seconds."""
     return [latency for summary in summaries for latency in summary.good_s]
+
+
+def late_generator(best: Mapping[str, Any]) -> str | None:
+    """Why a best load's figures are no service's: the generator was late itself. Older records do not tell."""
+    part = best.get("late_of_p99")
+    if part is None or part <= _LATE:
+        return None
+    return f"the generator itself was {best['late_p99_ms']:.0f} ms late, {100 * part:.0f} % of p99"
 
 
 def summarise(samples: Sequence[Sample], *, rate: float, seconds: float, settle_s: float = 0.0) -> Summary:
@@ -140,6 +152,7 @@ def summarise(samples: Sequence[Sample], *, rate: float, seconds: float, settle_
         good=len(every),
         mean_ms=round(1000 * sum(every) / len(every), 4) if every else None,
         good_s=good,
+        late_s=tuple(sample.late_s for sample in counted),
     )
 
 

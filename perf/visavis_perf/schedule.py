@@ -109,7 +109,7 @@ def expected(
     steps.append(Expected("service", _SERVICE_START_S))
     if "idle" in other:
         turns = 2 * plan.idle_turns * plan.idle_requests
-        traced = (1 + plan.idle_turns) * plan.idle_requests * _IDLE_REQUEST_S["aws"]
+        traced = (1 + plan.idle_turns) * plan.idle_requests * sum(_IDLE_REQUEST_S.values())
         steps.append(Expected("idle", traced + sum(_BARE_START_S + turns * each for each in _IDLE_REQUEST_S.values())))
     steps += [Expected(scenario.name, costs.scenario(scenario)) for scenario in scenarios]
     for contract, pictures in http:
