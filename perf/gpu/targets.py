@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ from visavis_perf.places import RESULTS, SCENARIOS
 from visavis_perf.results import exchange, now
 from visavis_perf.samples import summarise
 from visavis_perf.scenario_files import read_scenario
+from visavis_perf.served import device
 from visavis_perf.service import Service, serving
+from visavis_server.device import Device
 
 #: 640×480.
 PICTURES = "0.3mp"
@@ -49,10 +50,7 @@ class Verdict:
 
 def check_device(service: Service) -> None:
     """Raises SystemExit where Triton was not given the models for a card: the figures would be a processor's."""
-    url = f"http://{service.triton_http}/v2/models/face_embedder/config"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        groups = json.load(answer)["instance_group"]
-    if {group["kind"] for group in groups} != {"KIND_GPU"}:
+    if device(service) is not Device.GPU:
         raise SystemExit("the service runs on the processor: visavis sees no driver, or no onnxruntime-gpu")
 
 

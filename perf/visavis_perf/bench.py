@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visavis_perf import machine
+from visavis_perf import machine, served
 from visavis_perf.bare import runtimes
 from visavis_perf.http_steps import contracts, curve_step
 from visavis_perf.idle import idle_step
@@ -16,6 +16,7 @@ from visavis_perf.limit import LimitFailed, limits
 from visavis_perf.overload import overload_step
 from visavis_perf.peer import beside_peer_step, peer_step, small_peer_step
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
+from visavis_perf.perf_analyzer import PerfAnalyzerMissing, find_perf_analyzer
 from visavis_perf.pictures import described, pictures
 from visavis_perf.places import REPOSITORY, SCENARIOS
 from visavis_perf.plan import TARGET_SETS, Plan
@@ -53,8 +54,10 @@ class Choice:
     http: tuple[tuple[str, str], ...]
     other: frozenset[str]
     scenarios: tuple[Scenario, ...]
-    #: Left out for want of a card.
-    missing: tuple[str, ...]
+    #: Scenarios that cannot be run here, and what they want.
+    left_out: Mapping[str, str]
+    #: Whether everything is in that a target is judged by, of what was asked for.
+    complete: bool
 
     @property
     def sets(self) -> list[str]:
@@ -74,8 +77,11 @@ class Choice:
         )
 
 
-def choose(wanted: Collection[str], *, extended: bool, gpu: bool) -> Choice:
-    """The named steps; without any, those that a target is judged by, or with ``extended`` all."""
+def choose(wanted: Collection[str], *, extended: bool, gpu: bool, perf_analyzer: bool = True) -> Choice:
+    """The named steps; without any, those that a target is judged by, or with ``extended`` all.
+
+    ``gpu``: a card will serve; ``perf_analyzer``: one runs here.
+    """
     every = read_scenarios(SCENARIOS)
     named = set(wanted)
     scenarios = [one for name, one in every.items() if name in named or (not named and (extended or not one.extended))]
@@ -88,12 +94,25 @@ def choose(wanted: Collection[str], *, extended: bool, gpu: bool) -> Choice:
     )
     if other & _BESIDE_FACEPP and _FACEPP not in http:
         http.append(_FACEPP)
+    left_out = {one.name: "no GPU serves here" for one in scenarios if one.needs_gpu and not gpu}
+    if not perf_analyzer:
+        left_out = {one.name: "no perf_analyzer runs here" for one in scenarios}
     return Choice(
         http=tuple(http),
         other=other,
-        scenarios=tuple(one for one in scenarios if gpu or not one.needs_gpu),
-        missing=tuple(one.name for one in scenarios if one.needs_gpu and not gpu),
+        scenarios=tuple(one for one in scenarios if one.name not in left_out),
+        left_out=left_out,
+        complete=not any(one.judged for one in scenarios if one.name in left_out),
     )
+
+
+def _has_perf_analyzer(say: Say) -> bool:
+    try:
+        find_perf_analyzer()
+    except PerfAnalyzerMissing as error:
+        say(str(error))
+        return False
+    return True
 
 
 def measure(
@@ -103,17 +122,22 @@ def measure(
 
     A record with a ``fault`` ended before its end.
     """
-    choice = choose(wanted, extended=extended, gpu=machine.has_gpu())
-    if choice.missing:
-        say(f"not here, for want of a GPU: {', '.join(choice.missing)}")
+    on = machine.describe()
+    gpu = machine.card_serves(on)
+    choice = choose(wanted, extended=extended, gpu=gpu)
+    if choice.scenarios and not _has_perf_analyzer(say):
+        choice = choose(wanted, extended=extended, gpu=gpu, perf_analyzer=False)
+    for reason in sorted(set(choice.left_out.values())):
+        say(f"left out, for {reason}: {', '.join(name for name, why in choice.left_out.items() if why == reason)}")
     record: dict[str, Any] = {
         "made": now(),
         "revision": machine.revision(),
-        "machine": machine.describe(),
+        "machine": on,
         "versions": machine.versions(),
         "quick": plan.quick,
         # Targets are stated for the pictures that everybody has.
-        "whole": not wanted and not plan.quick and source is None,
+        "whole": not wanted and not plan.quick and source is None and choice.complete,
+        "left_out": dict(choice.left_out),
     }
     sets = {name: pictures(name, source) for name in choice.sets}
     record["pictures"] = described(sets, source)
@@ -156,6 +180,7 @@ def _measure_all(bench: Run, choice: Choice, say: Say) -> None:
             bench.record["start"] = {"first_s": round(first.start_to_ready_s, 2)}
     _begin(bench, "service", say)
     with serving() as service:
+        bench.record["machine"]["device"] = served.device(service).value
         if "start" in choice.other:
             bench.record["start"]["second_s"] = round(service.start_to_ready_s, 2)
         if "idle" in choice.other:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -20,6 +18,7 @@ from visavis_perf.places import REPOSITORY
 from visavis_perf.proxy_metrics import read_times
 from visavis_perf.run import Run
 from visavis_perf.samples import Latencies, Sample, percentile_ms
+from visavis_perf.served import configuration
 from visavis_perf.service import Service, ServiceFailed
 from visavis_perf.triton_trace import TraceMissing, passed_ms, tracing
 
@@ -32,8 +31,8 @@ Item = TypeVar("Item")
 def idle_step(bench: Run, service: Service) -> dict[str, Any]:
     """One picture (AWS) and a comparison (Face++), each against the bare work with the same threads."""
     runtime = bench.limits.runtimes["250"]
-    threads = _graph_threads(_configuration(service, "face_embedder"))
-    served_by = {model: _library(_configuration(service, model)) for model in ("face_detector", "face_embedder")}
+    threads = _graph_threads(configuration(service, "face_embedder"))
+    served_by = {model: _library(configuration(service, model)) for model in ("face_detector", "face_embedder")}
     known = contracts(service)
     rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
     traced = _traced(bench, service, known["aws"])
@@ -133,13 +132,6 @@ def _p50_ms(times_s: Sequence[float]) -> float:
     if middle is None:
         raise ServiceFailed("the idle service gave no good answer in a whole turn")
     return middle
-
-
-def _configuration(service: Service, model: str) -> dict[str, Any]:
-    """The one that the service's Triton has loaded."""
-    with urllib.request.urlopen(f"http://{service.triton_http}/v2/models/{model}/config", timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
 
 
 def _graph_threads(configuration: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from visavis_perf.limit import cores
 from visavis_perf.places import REPOSITORY, ROOT
+from visavis_server.device import Device, choose_device
 
 _PACKAGES = (
     *("visavis", "onnxruntime", "onnxruntime-gpu", "openvino", "nvidia-pytriton", "opencv-python-headless"),
@@ -31,7 +32,11 @@ def _output(*command: str) -> str:
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, card; nothing that names the host."""
+    """Processor, memory, cards, and which of them a service here is for; nothing that names the host.
+
+    Raises:
+        TritonMissing: no service could start here.
+    """
     processor = _field("/proc/cpuinfo", "model name") or platform.processor()
     flags = _field("/proc/cpuinfo", "flags").split()
     memory_kib = _field("/proc/meminfo", "MemTotal").split()
@@ -42,19 +47,24 @@ def describe() -> dict[str, Any]:
         "units": [unit for unit in _UNITS if unit in flags],
         "memory_gib": round(int(memory_kib[0]) / 2**20, 1) if memory_kib else None,
         "gpu": gpu.splitlines(),
+        "device": choose_device(Device.AUTO).value,
         "kernel": platform.release().split("-")[0],
     }
 
 
+def card_serves(machine: Mapping[str, Any]) -> bool:
+    """Whether a card did the work, and not merely lies in the host; files older than this word are of processors."""
+    return bool(machine.get("device") == Device.GPU)
+
+
 def short_name(machine: Mapping[str, Any]) -> str:
-    """For a file's name: cores, and the card or the newest vector units."""
-    card = machine["gpu"][0].split(",")[0] if machine["gpu"] else (machine["units"] or ["cpu"])[-1]
-    return f"{machine['cores']}core-{'-'.join(card.lower().replace('_', '-').split())}"
-
-
-def has_gpu() -> bool:
-    """Whether a card of NVIDIA's answers."""
-    return bool(_output("nvidia-smi", "-L"))
+    """For a file's name: cores, and the card that serves or the newest vector units."""
+    if card_serves(machine):
+        # Where nvidia-smi is missing, a card may serve all the same.
+        what = machine["gpu"][0].split(",")[0] if machine["gpu"] else "gpu"
+    else:
+        what = (machine["units"] or ["cpu"])[-1]
+    return f"{machine['cores']}core-{'-'.join(what.lower().replace('_', '-').split())}"
 
 
 def _field(path: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,16 +21,17 @@ from visavis_perf.perf_analyzer import PerfAnalyzerFailed, find_perf_analyzer
 from visavis_perf.pictures import PicturesMissing
 from visavis_perf.places import PERF, RESULTS
 from visavis_perf.plan import Plan
-from visavis_perf.ratios import Change, compare, ratios
+from visavis_perf.ratios import Change, compare, ratios, without_figure
 from visavis_perf.results import NoResults, PlaceUnusable
 from visavis_perf.scenario_files import ScenarioInvalid
 from visavis_perf.service import ServiceFailed
 from visavis_perf.variants_command import FAILURES as VARIANTS_FAILURES
 from visavis_perf.variants_command import variants
+from visavis_server.errors import TritonMissing
 
 _FAILURES = (
     *(LimitFailed, NoResults, PeerWeightsMissing, PerfAnalyzerFailed),
-    *(PicturesMissing, PlaceUnusable, ScenarioInvalid, ServiceFailed),
+    *(PicturesMissing, PlaceUnusable, ScenarioInvalid, ServiceFailed, TritonMissing),
     *VARIANTS_FAILURES,
 )
 #: Steps of a check: those whose ratios are compared and whose load does not take minutes by itself.
@@ -79,7 +80,9 @@ def bench(
     unknown = sorted(set(wanted) - set(known))
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}. Known: {', '.join(known)}")
-    _need_perf_analyzer(wanted)
+    if set(wanted) - {*bench_module.HTTP_STEPS, *bench_module.OTHER_STEPS}:
+        # Whoever names a scenario is told at once; a whole bench leaves such steps out.
+        find_perf_analyzer()
     results.check_writable(RESULTS, PERF)
     plan = Plan.short() if quick else Plan.full()
     record = bench_module.measure(plan, wanted, _say, source=pictures, extended=extended)
@@ -87,7 +90,8 @@ def bench(
     report(path)
     _print_targets(record["targets"])
     _say(f"written: {path}")
-    _end_with(record)
+    _end_early(record)
+    _fail_with_faults(record)
 
 
 @app.command()
@@ -100,9 +104,10 @@ def report(
 
     path = file or results.newest()
     record = results.read(path)
-    # A quick or partial run leaves the committed page alone.
-    page = PERF / "RESULTS.md" if record["whole"] else path.with_suffix(".md")
-    folder = RESULTS if record["whole"] else path.parent
+    # A quick or partial run leaves the committed page alone, and so does a card: the page is of a processor's targets.
+    committed = record["whole"] and not machine.card_serves(record["machine"])
+    page = PERF / "RESULTS.md" if committed else path.with_suffix(".md")
+    folder = RESULTS if committed else path.parent
     drawn = [(folder / name).relative_to(page.parent).as_posix() for name in draw(record, folder, path.stem)]
     write_report(record, page, drawn)
 
@@ -121,16 +126,24 @@ def check(
     else:
         name, before = results.committed(told["machine"] if told else machine.describe())
     if told is None:
-        _need_perf_analyzer(_CHECKED)
         results.check_writable(RESULTS)
         told = bench_module.measure(Plan.short(), _CHECKED, _say)
         _say(f"written: {results.write(told)}")
-        _end_with(told)
-    changes = compare(ratios(before), ratios(told))
+        _end_early(told)
+    _judge(name, before, told)
+
+
+def _judge(name: str, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    earlier = ratios(before)
+    changes = compare(earlier, ratios(told), without_figure(told))
     if not changes:
         raise NoResults(f"{name} and the new results have no ratio in common")
     console.print(f"against {name}, revision {before['revision']}", highlight=False)
     _print_changes(changes)
+    not_now = sorted({ratio.name for ratio in earlier} - {change.name for change in changes})
+    if not_now:
+        _say(f"not measured now, so not compared: {', '.join(not_now)}")
+    _fail_with_faults(told)
     if any(change.worse for change in changes):
         raise typer.Exit(1)
     judged = sum(change.worse is not None for change in changes)
@@ -138,7 +151,7 @@ def check(
         raise Undecided(f"only {judged} of {len(changes)} ratios were steady in both results: measure again")
 
 
-def _end_with(record: Mapping[str, Any]) -> None:
+def _end_early(record: Mapping[str, Any]) -> None:
     """A bench that did not come to its end is told so, and fails, with what it had measured written."""
     if record.get("stopped"):
         raise KeyboardInterrupt
@@ -146,10 +159,12 @@ def _end_with(record: Mapping[str, Any]) -> None:
         raise ServiceFailed(record["fault"])
 
 
-def _need_perf_analyzer(wanted: Collection[str]) -> None:
-    """Told at once, and not after minutes."""
-    if not wanted or set(wanted) - {*bench_module.HTTP_STEPS, *bench_module.OTHER_STEPS}:
-        find_perf_analyzer()
+def _fail_with_faults(record: Mapping[str, Any]) -> None:
+    """Runs without figures were told when they happened, and the page has them; the last word tells that there are."""
+    faults = {name: len(told["faults"]) for name, told in record.get("scenarios", {}).items() if told["faults"]}
+    if faults:
+        counted = ", ".join(f"{name} {count}" for name, count in faults.items())
+        raise PerfAnalyzerFailed(f"perf_analyzer's runs without figures: {counted}")
 
 
 def _print_changes(changes: Sequence[Change]) -> None:
@@ -158,7 +173,8 @@ def _print_changes(changes: Sequence[Change]) -> None:
     # What got worse stands above.
     for change in sorted(changes, key=lambda change: not change.worse):
         noise = f"± {change.noise:.2g}"
-        shown.add_row(change.name, f"{change.before:.3g}", f"{change.now:.3g}", noise, words[change.worse])
+        now = "no figure" if change.now is None else f"{change.now:.3g}"
+        shown.add_row(change.name, f"{change.before:.3g}", now, noise, words[change.worse])
     console.print(shown)
 
 

@@ -10,6 +10,8 @@ from visavis_perf.samples import needed, percentile_ms
 
 #: Steps in which both take turns; the peer is offered the same in both, and its answers of both count.
 STEPS = ("beside_peer", "twice_the_peer")
+#: A service that refuses more than a few has not served the load, however quick the rest was.
+_ANSWERED = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +45,13 @@ def peer_latency(record: Mapping[str, Any], step: str, *, percent: int | None = 
         if fewest >= needed(one):
             mine, peers = percentile_ms(ours, one), percentile_ms(theirs, one)
             return PeerLatency(one, mine or 0.0, peers, len(ours), len(theirs)) if peers else None
+    return None
+
+
+def fault_of_turns(told: Mapping[str, Any]) -> str | None:
+    """Why the service's times of such a step are no times of a service, whatever they are; a step not run has none."""
+    if told.get("wrong"):
+        return f"{told['wrong']} wrong answers"
+    if told and told["answered"] < _ANSWERED:
+        return f"{told['answered']:.0%} answered"
     return None

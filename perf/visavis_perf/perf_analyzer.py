@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +19,68 @@ from visavis_perf.samples import needed
 from visavis_perf.scenario_files import Scenario
 
 _RUN_TIMEOUT_S = 300
+#: One that fetches what it needs, as the checkout's neighbour, does so when it is first called.
+_FIRST_RUN_TIMEOUT_S = 120
+_WORDS = 200
+_REMEDY = (
+    "no perf_analyzer runs here: `.venv/bin/pip install 'perf-analyzer>=2.60'` where glibc is 2.38 or newer "
+    "(Debian 13, Ubuntu 24.04); elsewhere name one that runs with PERF_ANALYZER"
+)
 _COUNT = re.compile(r"Request count: (\d+)")
 _WINDOW = re.compile(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec")
 
 
 class PerfAnalyzerFailed(Exception):
-    """It is not installed, or a run gave no figures; the text has its last words."""
+    """A run gave no figures, or the program that ``PERF_ANALYZER`` names is none; the text has its last words."""
+
+
+class PerfAnalyzerMissing(PerfAnalyzerFailed):
+    """None was found that runs here; the text says how to get one."""
 
 
 def find_perf_analyzer() -> str:
-    """``PERF_ANALYZER``, the search path, the wheel's binary, or the checkout's neighbour, in this order.
+    """``PERF_ANALYZER`` alone, or the first that runs: of this environment, the search path, the checkout's neighbour.
 
     Raises:
-        PerfAnalyzerFailed: it is nowhere.
+        PerfAnalyzerMissing: there is none.
+        PerfAnalyzerFailed: the one that was named does not run.
     """
     named = os.environ.get("PERF_ANALYZER")
-    found = shutil.which(named or "perf_analyzer")
-    beside = SHARED / "tools" / "perf_analyzer"
-    if found is None and named is None and beside.is_file():
-        found = str(beside)
-    if found is None:
-        raise PerfAnalyzerFailed(
-            f"{named} is no program"
-            if named
-            else "perf_analyzer is missing: `pip install perf-analyzer` on a host "
-            "with glibc 2.38, or name it with PERF_ANALYZER"
+    if named is not None:
+        found = shutil.which(named)
+        fault = _fault_of(found) if found else "there is no such program"
+        if found is None or fault:
+            raise PerfAnalyzerFailed(f"PERF_ANALYZER names {named}: {fault}")
+        return found
+    faults = []
+    for candidate in _candidates():
+        fault = _fault_of(candidate)
+        if fault is None:
+            return candidate
+        faults.append(f"; {candidate}: {fault}")
+    raise PerfAnalyzerMissing(_REMEDY + "".join(faults))
+
+
+def _candidates() -> list[str]:
+    """Make and a program that is called by its path leave the environment's own folder out of the search path."""
+    beside = shutil.which("perf_analyzer", path=str(Path(sys.executable).parent))
+    neighbour = shutil.which(SHARED / "tools" / "perf_analyzer")
+    return [str(found) for found in (beside, shutil.which("perf_analyzer"), neighbour) if found]
+
+
+@cache
+def _fault_of(program: str) -> str | None:
+    """Why it does not run here: one for a newer glibc is found and ends at once."""
+    try:
+        ended = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_FIRST_RUN_TIMEOUT_S, check=False
         )
-    return found
+    except subprocess.TimeoutExpired:
+        return f"gave no version within {_FIRST_RUN_TIMEOUT_S} s"
+    except OSError as error:
+        return str(error.strerror)
+    words = " ".join((ended.stdout + ended.stderr).split())[:_WORDS]
+    return None if ended.returncode == 0 else words or f"ended with status {ended.returncode}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from visavis_perf import milliseconds, soak
 from visavis_perf.brackets import AGREE_WITHIN
+from visavis_perf.machine import card_serves
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
 from visavis_perf.ratios import peer_throughput
 from visavis_perf.results import exchange
@@ -58,7 +59,7 @@ def write_report(record: Mapping[str, Any], path: Path, curves: Sequence[str]) -
 def _head(record: Mapping[str, Any]) -> str:
     machine = record["machine"]
     units = ", ".join(machine["units"]) or "no wide vector units"
-    cards = "; ".join(machine["gpu"]) or "no GPU"
+    cards = _cards(machine)
     kind = "" if record["whole"] else " **Not to be relied on: quick, of some steps only, or ended early.**"
     ended = f" It ended early: {' '.join(record['fault'].split())[:200]}" if "fault" in record else ""
     used = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
@@ -70,6 +71,13 @@ def _head(record: Mapping[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB, {cards}.\n\n{used}."
         f"{shown}"
     )
+
+
+def _cards(machine: Mapping[str, Any]) -> str:
+    named = "; ".join(machine["gpu"])
+    if card_serves(machine):
+        return f"served by {named or 'a GPU'}: the targets are a processor's, and shares of its limit no measure"
+    return f"served without its GPU ({named})" if named else "no GPU"
 
 
 def _pictures(told: Mapping[str, Any]) -> str:

@@ -105,19 +105,21 @@ def newest(folder: Path = RESULTS) -> Path:
 def committed(machine: Mapping[str, Any], folder: Path = RESULTS) -> tuple[str, dict[str, Any]]:
     """The newest whole record of the last commit for machines of this class, with its file's name.
 
-    A class is what the name says: as many cores, and the same card or vector units. What lies in the working tree
-    is not asked: a bench of today writes over today's file.
+    A class is what the name says: as many cores, and the same card where one serves, or vector units. What lies in the
+    working tree is not asked: a bench of today writes over today's file.
 
     Raises:
         NoResults: none is committed.
     """
     kind = short_name(machine)
     named = _git("ls-tree", "--name-only", "HEAD", "./", folder=folder).splitlines()
-    whole = [name for name in _whole(named) if name[11:] == f"{kind}.json"]
+    every = _whole(named)
+    whole = [name for name in every if name[11:] == f"{kind}.json"]
     if not whole:
+        other = f"compare with another machine's by `--old {folder / every[-1]}`, or " if every else ""
         raise NoResults(
-            f"no results of a {kind} machine are committed in {folder}: run `visavis bench`, look at RESULTS.md, "
-            "and commit its file"
+            f"no results of a {kind} machine are committed in {folder}: {other}run `visavis bench`, look at "
+            "RESULTS.md, and commit its file"
         )
     return whole[-1], _parse(_git("show", f"HEAD:./{whole[-1]}", folder=folder), whole[-1])
 

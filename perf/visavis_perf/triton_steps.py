@@ -32,7 +32,7 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
         return run_point(scenario, value, address, path, effort)
 
     points, stages, faults = _sweep(service, scenario.values(limit), lambda value: measure(value, bench.plan.sweep))
-    table = {
+    table: dict[str, Any] = {
         "purpose": scenario.purpose,
         "model": scenario.model,
         "pictures": scenario.pictures,
@@ -42,6 +42,8 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
         "stages": stages,
         "faults": faults,
     }
+    if scenario.judged:
+        table["best"] = None
     if points and scenario.judged:
         try:
             table |= _at_best(bench, service, scenario, measure, max(points, key=lambda point: point.images_per_s))

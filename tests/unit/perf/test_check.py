@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from visavis_perf import results
 from visavis_perf.main import Undecided, app
+from visavis_perf.perf_analyzer import PerfAnalyzerFailed
 from visavis_perf.results import NoResults, PlaceUnusable
 
 _MACHINE = {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []}
@@ -133,13 +134,55 @@ def test_the_committed_file_counts_and_not_the_working_trees(repository: Path) -
 def test_only_machines_of_the_same_class_are_compared(repository: Path) -> None:
     """Shares of another machine's limit, even newer ones, say nothing about this one; nor does a partial run."""
     _commit(repository, _record(0.8))
-    card = {**_MACHINE, "cores": 16, "gpu": ["NVIDIA H200, 143771 MiB, 570"]}
+    card = {**_MACHINE, "cores": 16, "gpu": ["NVIDIA H200, 143771 MiB, 570"], "device": "gpu"}
     _commit(repository, _record(0.6, made="2026-03-01T00:00:00Z", machine=card))
     _commit(repository, _record(0.5, made="2026-03-01T00:00:00Z", whole=False))
     assert results.committed(_MACHINE, repository)[0] == "2026-01-01-2core-avx2.json"
     assert results.committed(card, repository)[0] == "2026-03-01-16core-nvidia-h200.json"
-    with pytest.raises(NoResults, match="64core-avx2"):
-        results.committed({**_MACHINE, "cores": 64}, repository)
+    idle_card = {**card, "device": "cpu"}
+    for other in ({**_MACHINE, "cores": 64}, idle_card):
+        told = f"{other['cores']}core-avx2 machine.*--old {repository}/2026-03-01-16core-nvidia-h200.json"
+        with pytest.raises(NoResults, match=told):
+            results.committed(other, repository)
+
+
+def test_another_machines_results_are_compared_where_they_are_named(tmp_path: Path) -> None:
+    """Ratios are no times: what is a tenth less there is a loss here."""
+    machine = {**_MACHINE, "cores": 64, "units": ["avx512f"]}
+    assert _check(tmp_path, _record(0.8), _record(0.8, machine=machine))[0] == 0
+    assert _check(tmp_path, _record(0.8), _record(0.6, machine=machine))[0] == 1
+
+
+def _with_ensemble(best: dict[str, Any] | None, *faults: str) -> dict[str, Any]:
+    return _record(0.8, scenarios={"ensemble": {"best": best, "faults": list(faults)}})
+
+
+def test_an_ensemble_that_no_run_gets_an_answer_of_is_worse(tmp_path: Path) -> None:
+    """perf_analyzer then writes no figures: a share of 0, and not one that is missing."""
+    best = {"share": 0.85, "spread": 0.02, "steady": True}
+    code, said = _check(tmp_path, _with_ensemble(best), _with_ensemble(None))
+    assert (code, said.count("worse")) == (1, 1)
+    assert "ensemble of limit" in said
+
+
+def test_runs_without_figures_fail_a_check_though_no_ratio_is_worse(tmp_path: Path) -> None:
+    """At one load of a sweep the service broke: the best load does not show it."""
+    best = {"share": 0.85, "spread": 0.02, "steady": True}
+    old, new = (
+        _with_ensemble(best),
+        _with_ensemble(best, "ensemble at 64 gave no figures", "ensemble at 32 took longer"),
+    )
+    assert _check(tmp_path, old, old)[0] == 0
+    with pytest.raises(PerfAnalyzerFailed, match="ensemble 2"):
+        CliRunner().invoke(app, _arguments(tmp_path, old, new), catch_exceptions=False)
+
+
+def test_a_step_that_was_left_out_is_told_and_does_not_fail(tmp_path: Path) -> None:
+    """Where no perf_analyzer runs, the rest is compared all the same."""
+    best = {"share": 0.85, "spread": 0.02, "steady": True}
+    code, said = _check(tmp_path, _with_ensemble(best), _record(0.8))
+    assert code == 0
+    assert "not compared: ensemble of limit" in said
 
 
 def test_where_nothing_is_committed_the_remedy_is_told(repository: Path, tmp_path: Path) -> None:

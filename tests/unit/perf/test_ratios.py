@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from visavis_perf import results
-from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios
+from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios, without_figure
 from visavis_perf.report import table, write_report
 from visavis_perf.results import NoResults
 from visavis_perf.targets import targets
@@ -106,10 +106,54 @@ def test_the_peer_is_compared_at_its_own_best_load(record: dict[str, Any]) -> No
 
 def test_a_peer_that_answers_nobody_in_its_repeats_does_not_end_the_bench(record: dict[str, Any]) -> None:
     """It has a best load by the search, and then no good answer at it: nothing to compare with."""
-    record["peer"]["best"] |= {"share": 0.0, "goodput": 0.0, "p99_ms": None}
+    record["peer"]["best"] |= {"share": 0.0, "goodput": 0.0, "p99_ms": None, "serves": False}
     got = {target.what: target.got for target in targets(record)}
-    assert got["throughput of the peer's"] == "not measured"
+    assert got["throughput of the peer's"] == "the peer served no load"
     assert "throughput of peer's" not in {ratio.name for ratio in ratios(record)}
+
+
+_TIMES_THE_PEER = "throughput of the peer's"
+
+
+def test_wrong_answers_meet_no_target_beside_the_peer(record: dict[str, Any]) -> None:
+    """A load with one wrong answer is not served, however many good ones there were."""
+    now = deepcopy(record)
+    now["http"]["facepp-250"]["best"] |= {"wrong": 1, "serves": False}
+    assert peer_throughput(now) == 0.0
+    rows = {target.what: target for target in targets(now)}
+    assert (rows[_TIMES_THE_PEER].met, rows[_TIMES_THE_PEER].got) == (False, "no load was served")
+    worse = {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
+    assert worse == {"facepp-250 of limit", "throughput of peer's"}
+
+
+def test_a_peer_that_does_not_serve_its_own_load_is_no_measure(record: dict[str, Any]) -> None:
+    """Twice as much as a broken peer is no success."""
+    record["peer"]["best"]["serves"] = False
+    rows = {target.what: target for target in targets(record)}
+    assert (rows[_TIMES_THE_PEER].met, rows[_TIMES_THE_PEER].got) == (None, "the peer served no load")
+
+
+@pytest.mark.parametrize("best", [None, {"share": 0.0, "serves": False}])
+def test_a_peer_that_answers_nobody_any_more_fails_the_check(record: dict[str, Any], best: object) -> None:
+    """Nothing can be divided, and that is not a reason to pass."""
+    now = deepcopy(record)
+    now["peer"]["best"] = best
+    changes = {change.name: change for change in compare(ratios(record), ratios(now), without_figure(now))}
+    assert (changes["throughput of peer's"].now, changes["throughput of peer's"].worse) == (None, True)
+    del now["peer"]
+    assert not without_figure(now)
+
+
+@pytest.mark.parametrize("fault", [{"wrong": 2}, {"answered": 0.5}])
+def test_quick_answers_beside_wrong_or_refused_ones_are_no_times(record: dict[str, Any], fault: dict[str, Any]) -> None:
+    """In the step in which both take turns: the target is missed, the ratio has no figure."""
+    now = deepcopy(record)
+    now["beside_peer"] |= fault
+    what = "p99 of the peer's, both at the peer's best load"
+    assert [target.met for target in targets(now) if target.what == what] == [False]
+    changes = {change.name: change for change in compare(ratios(record), ratios(now), without_figure(now))}
+    assert changes["p95 of peer's"].worse
+    assert not without_figure(record)
 
 
 def test_twice_the_peers_load_is_missed_where_it_is_not_served(record: dict[str, Any]) -> None:
@@ -187,8 +231,32 @@ def test_a_load_that_nobody_serves_any_more_is_missed_and_worse(record: dict[str
     """Without a best load there is no share; that is no reason to say nothing."""
     now = deepcopy(record)
     now["http"]["facepp-250"]["best"]["serves"] = False
-    assert [target.met for target in targets(now) if target.got == "no load was served"] == [False]
+    missed = {target.what: target.met for target in targets(now) if target.got == "no load was served"}
+    assert missed == {"Face++ over HTTP, 250×250, compares/s of the limit": False, "throughput of the peer's": False}
     assert "facepp-250 of limit" in {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
+
+
+def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: dict[str, Any]) -> None:
+    """The first ran and answered nobody; the second could not be asked, and the row says why."""
+    record["scenarios"]["ensemble"] |= {"points": [], "faults": ["ensemble at 8 gave no figures"], "best": None}
+    record["left_out"] = {"ensemble-1mp": "no perf_analyzer runs here"}
+    small, large = targets(record)[:2]
+    assert (small.met, small.got) == (False, "no load was served")
+    assert (large.met, large.got) == (None, "not measured: no perf_analyzer runs here")
+    assert {ratio.name: ratio.value for ratio in ratios(record)}["ensemble of limit"] == 0.0
+
+
+def test_where_a_card_serves_a_processors_targets_get_no_verdict(record: dict[str, Any], tmp_path: Path) -> None:
+    """The limit is the cores' alone; a card that only lies in the host changes nothing but the page's head."""
+    record["machine"] |= {"gpu": ["NVIDIA H200"], "device": "cpu"}
+    record["targets"] = [target.as_dict() for target in targets(record)]
+    assert any(row["met"] for row in record["targets"])
+    write_report(record, tmp_path / "RESULTS.md", [])
+    assert "served without its GPU (NVIDIA H200)" in (tmp_path / "RESULTS.md").read_text("utf-8")
+    record["machine"]["device"] = "gpu"
+    assert {target.met for target in targets(record)} == {None}
+    write_report(record, tmp_path / "RESULTS.md", [])
+    assert "served by NVIDIA H200" in (tmp_path / "RESULTS.md").read_text("utf-8")
 
 
 def test_core_milliseconds_stand_beside_the_limits(record: dict[str, Any], tmp_path: Path) -> None:

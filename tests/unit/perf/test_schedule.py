@@ -33,8 +33,19 @@ def test_extended_adds_what_no_target_is_judged_by() -> None:
     """Every step that `visavis bench steps` lists, but those that want a card."""
     choice = choose((), extended=True, gpu=False)
     ran = {scenario.name for scenario in choice.scenarios} | {name for name, _ in choice.http} | choice.other
-    assert ran | set(choice.missing) == set(steps())
-    assert all("cuda" in name for name in choice.missing)
+    assert ran | set(choice.left_out) == set(steps())
+    assert all("cuda" in name for name in choice.left_out)
+    assert choice.complete
+    assert not choose((), extended=True, gpu=True).left_out
+
+
+def test_without_perf_analyzer_the_other_steps_are_run_and_the_bench_is_not_whole() -> None:
+    """Target 1 is told as not measured, and why; the page that is committed stays."""
+    choice = choose((), extended=False, gpu=False, perf_analyzer=False)
+    assert not choice.scenarios
+    assert set(choice.left_out) >= {"ensemble", "ensemble-1mp"}
+    assert not choice.complete
+    assert choice.http == choose((), extended=False, gpu=False).http
 
 
 def test_a_step_by_name_is_run_though_it_is_extended() -> None:

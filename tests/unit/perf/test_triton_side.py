@@ -10,7 +10,6 @@ from visavis_perf.perf_analyzer import (
     Effort,
     PerfAnalyzerFailed,
     command,
-    find_perf_analyzer,
     parse,
     read_count,
     read_windows,
@@ -95,13 +94,6 @@ def test_a_faulty_scenario_is_refused(tmp_path: Path, text: str, word: str) -> N
     path.write_text(text)
     with pytest.raises(ScenarioInvalid, match=word):
         read_scenario(path)
-
-
-def test_a_named_perf_analyzer_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other one is taken silently in its place."""
-    monkeypatch.setenv("PERF_ANALYZER", "no-such-program")
-    with pytest.raises(PerfAnalyzerFailed, match="no-such-program"):
-        find_perf_analyzer()
 
 
 def _stats(name: str, requests: int, infer_ms: float, queue_ms: float, total_ms: float) -> dict[str, object]:
