@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from visavis_proxy.secret_files import SecretExposed, read_secret
+from visavis_proxy.secret_files import SecretExposed, create_secret, read_secret
 from visavis_proxy.settings import Settings, SettingsInvalid
 from visavis_proxy.state.opening import shared_by_machines
 
@@ -91,24 +91,5 @@ def _read_keys(text: str, origin: str) -> list[bytes]:
 
 
 def _key_file(path: Path) -> str:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        _make_key_file(path)
+    create_secret(path, new_key() + "\n")  # where another worker was first, its key is as good as ours
     return read_secret(path)
-
-
-def _make_key_file(path: Path) -> None:
-    """Write aside, then link: whoever comes first wins, and nobody sees half a file."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_key() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return  # another worker's, as good as ours
-    finally:
-        draft.unlink()

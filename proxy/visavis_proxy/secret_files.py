@@ -1,8 +1,9 @@
-"""Files that hold secrets: read only where nobody but their owner, and perhaps a group, can read them."""
+"""Files that hold secrets: made for their owner alone, read only where nobody else, but perhaps a group, can read them."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -28,3 +29,28 @@ def read_secret(path: Path) -> str:
                 f"{path} holds secrets, and others can read it or its group can write it: chmod 600 {path}"
             )
         return file.read()
+
+
+def create_secret(path: Path, text: str) -> bool:
+    """Make the file with mode 0600, in a folder with mode 0700, unless it is there; returns whether it was made.
+
+    It appears whole or not at all: it is written aside, then linked, so whoever comes first wins.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        return False
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True

@@ -26,7 +26,7 @@ _PRIMING_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class TensorDevice:
     """Where tensors lie, in onnxruntime's words: ``cpu`` or ``cuda``."""
 
     name: str
@@ -64,7 +64,7 @@ class BoundGraph:
         session: ort.InferenceSession,
         config: ModelConfig,
         rows: int,
-        device: Device,
+        device: TensorDevice,
         lock_pages: Callable[[Any, int], bool],
     ) -> None:
         """Bind and run it, so that nothing is left to be done at the first request.
@@ -128,7 +128,7 @@ class FixedShapeSession:
         self,
         config: ModelConfig,
         open_session: Callable[[int], ort.InferenceSession],
-        device: Device,
+        device: TensorDevice,
         lock_pages: Callable[[Any, int], bool],
     ) -> None:
         """``open_session`` gives the graph's session for a batch length, ``lock_pages`` see ``pinning``.

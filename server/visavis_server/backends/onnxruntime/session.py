@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .binding import Device, FixedShapeSession, fixed, numpy_type
+from .binding import FixedShapeSession, TensorDevice, fixed, numpy_type
 from .configuration import ExecutionFault, ModelConfig, ModelInvalid, Session, Tensors, check
 from .opening import batch_axes, open_session, port, run_options
 from .openvino_session import OpenVinoSession
@@ -94,7 +94,7 @@ class OnnxModel:
             lambda rows: open_session(
                 self._config, graph, kind=kind, device_id=device_id, lengths=dict.fromkeys(axes, rows)
             ),
-            Device("cuda", device_id) if kind == "GPU" else Device("cpu"),
+            TensorDevice("cuda", device_id) if kind == "GPU" else TensorDevice("cpu"),
             lock_pages,
         )
         if kind == "GPU":
