@@ -1,4 +1,4 @@
-"""Files that hold secrets: made for their owner alone, read only where nobody else, but perhaps a group, can read them."""
+"""Files that hold secrets: made for their owner, read where nobody else, but perhaps a group, can read them."""
 
 from __future__ import annotations
 
