@@ -17,13 +17,13 @@ from visavis_perf.overload import overload_step
 from visavis_perf.peer import beside_peer_step, peer_step, small_peer_step
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
 from visavis_perf.perf_analyzer import PerfAnalyzerMissing, find_perf_analyzer
-from visavis_perf.pictures import described, pictures
+from visavis_perf.pictures import described, is_made, pictures
 from visavis_perf.places import REPOSITORY, SCENARIOS
 from visavis_perf.plan import TARGET_SETS, Plan
 from visavis_perf.results import now
 from visavis_perf.run import Run
 from visavis_perf.scenario_files import Scenario, read_scenarios
-from visavis_perf.schedule import BUDGET_S, Expected, Pace, expected, minutes
+from visavis_perf.schedule import Expected, Pace, budget_s, command_began, expected, making, minutes
 from visavis_perf.service import Service, ServiceFailed, afternoon, rival, serving
 from visavis_perf.targets import targets
 from visavis_perf.triton_steps import scenario_step
@@ -139,11 +139,13 @@ def measure(
         "whole": not wanted and not plan.quick and source is None and choice.complete,
         "left_out": dict(choice.left_out),
     }
+    missing = [name for name in choice.sets if not is_made(name, source)]
+    planned = [making(missing, choice.sets), *choice.expected(plan)]
+    pace = Pace(planned, budget_s(sum(step.seconds for step in planned)), began=command_began())
+    _tell_plan(pace, say)
+    pace.begin("pictures")
     sets = {name: pictures(name, source) for name in choice.sets}
     record["pictures"] = described(sets, source)
-    planned = choice.expected(plan)
-    pace = Pace(planned, max(BUDGET_S, 1.15 * sum(step.seconds for step in planned)))
-    _tell_plan(pace, say)
     pace.begin("limit")
     with limits(REPOSITORY, sets, try_seconds=plan.try_seconds, burst_seconds=plan.burst_seconds) as found:
         bench = Run(plan, source, sets, found, pace, record)
@@ -233,7 +235,12 @@ def _measure_peer(bench: Run, service: Service, say: Say) -> None:
             bench.record["beside_peer"] = beside_peer_step(bench, service, peer, best["offered"])
             _begin(bench, "twice_the_peer", say)
             bench.record["twice_the_peer"] = beside_peer_step(bench, service, peer, best["offered"], times=2.0)
-    if not bench.plan.quick:
+    if bench.plan.quick:
+        return
+    # For information: where time has run short, what is judged goes first.
+    if bench.pace.late:
+        say("  left out for want of time: peer_not_enlarged")
+    else:
         _begin(bench, "peer_not_enlarged", say)
         with afternoon(detector, recognizer, enlarge=False) as peer:
             bench.record["peer_not_enlarged"] = small_peer_step(bench, peer)

@@ -7,13 +7,13 @@ spends on one, is the gap; all of it is somebody's, or nobody's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from visavis_perf.milliseconds import added_ms, idle_pair, named
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
-from visavis_perf.targets import IDLE, NOT_MEASURED, SHARES
+from visavis_perf.targets import IDLE, NOT_MEASURED, OVERLOAD, SHARES
 
 UNUSED = "cores that nobody used"
 #: A process's part in the record, what it is called here, and the limit's part to compare it with.
@@ -63,7 +63,7 @@ class Gap:
 
 def binds(record: Mapping[str, Any]) -> str:
     """A list, one sentence for each share that was missed or is undecided; empty where there is none."""
-    return "\n".join(f"* {line}" for line in (*_shares(record), *_idle(record)))
+    return "\n".join(f"* {line}" for line in (*_shares(record), *_idle(record), *_overload(record)))
 
 
 def _open(record: Mapping[str, Any]) -> set[str]:
@@ -79,6 +79,7 @@ def _shares(record: Mapping[str, Any]) -> Iterator[str]:
         load = record.get(table, {}).get(name)
         gap = gap_of(record, load, 2 if table == "http" else 1) if load and what in wanted else None
         if gap and gap.ms > 0:
+            gap = _with_faces(gap, load)
             yield (
                 f"{what.rsplit(',', 1)[0]}: a picture takes {gap.ours:.3g} core-milliseconds, {gap.ms:.2g} more than "
                 f"the limit's {gap.limit:.3g}: {gap.largest()}."
@@ -103,11 +104,36 @@ def gap_of(record: Mapping[str, Any], load: Mapping[str, Any], pictures_per_requ
         for process, title, part in _PARTS
         if process in spent
     }
-    faces = load.get("stages", {}).get("face_embedder", {}).get("rows", 1.0)
-    if faces > 1 and "embedding" in parts:
-        parts[f"embedding ({faces:.3g} faces a picture, the limit one)"] = parts.pop("embedding")
     parts[UNUSED] = ours_ms - bare_ms - sum(parts.values())
     return Gap(ours_ms, bare_ms, parts)
+
+
+def _with_faces(gap: Gap, load: Mapping[str, Any]) -> Gap:
+    """Embedding with how many faces of a picture, where that is more than the limit's one."""
+    faces = load.get("stages", {}).get("face_embedder", {}).get("rows", 1.0)
+    if faces <= 1:
+        return gap
+    more = f" ({faces:.3g} faces a picture, the limit one)"
+    return replace(gap, parts={f"{part}{more if part == 'embedding' else ''}": ms for part, ms in gap.parts.items()})
+
+
+def _overload(record: Mapping[str, Any]) -> Iterator[str]:
+    """Beside the peak, brought to the same speed of the machine."""
+    if OVERLOAD not in _open(record):
+        return
+    told = record["overload"]
+    now = gap_of(record, {"best": told, "core_ms": told.get("core_ms"), "pictures": "250"}, 2)
+    peak = gap_of(record, record["http"]["facepp-250"], 2)
+    if not now or not peak:
+        return
+    speed = now.limit / peak.limit
+    parts = {part: ms - speed * peak.parts.get(part, 0.0) for part, ms in now.parts.items()}
+    gap = Gap(now.ours, speed * peak.ours, parts)
+    if gap.ms > 0:
+        yield (
+            f"overload: an answered picture takes {gap.ours:.3g} core-milliseconds, {gap.ms:.2g} more than the peak's "
+            f"{gap.limit:.3g}: {gap.largest()}."
+        )
 
 
 def _idle(record: Mapping[str, Any]) -> Iterator[str]:

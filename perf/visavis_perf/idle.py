@@ -35,8 +35,11 @@ def idle_step(bench: Run, service: Service) -> dict[str, Any]:
     served_by = {model: _library(configuration(service, model)) for model in ("face_detector", "face_embedder")}
     known = contracts(service)
     rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
-    traced = _traced(bench, service, known["aws"])
-    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows, "traced": traced}
+    traced = {
+        "traced": _traced(bench, service, known["aws"]),
+        "traced_facepp": _traced(bench, service, known["facepp"]),
+    }
+    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows, **traced}
 
 
 def _traced(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from visavis_perf import milliseconds, soak
+from visavis_perf.at_a_glance import at_a_glance
+from visavis_perf.binds import UNUSED, binds
 from visavis_perf.brackets import AGREE_WITHIN
 from visavis_perf.machine import card_serves
 from visavis_perf.processes import GENERATOR, PROXY, TRITON
@@ -15,6 +17,7 @@ from visavis_perf.results import exchange
 from visavis_perf.samples import needed
 from visavis_perf.schedule import minutes
 from visavis_perf.tables import table
+from visavis_perf.targets import OTHER_PICTURES
 from visavis_perf.triton_statistics import STAGES
 
 #: How a share comes about, beside the table in which it stands.
@@ -22,6 +25,15 @@ _STEADY = (
     "A share is the median of runs, each over the mean of the limit's bursts right before and right after it. Where "
     f"these two differ by more than {100 * AGREE_WITHIN:.0f} %, the machine moved, and the run is made again; "
     "*unsteady* is a figure for which they hardly ever agreed: it stands here and gets no verdict."
+)
+_BINDS = (
+    "**What binds** where a share is missed or undecided. The cores' time for an answered picture, all of it, less the "
+    f"limit's, which also is all that its cores had; *{UNUSED}* waited, or somebody else had them. In brackets: of the "
+    "difference. Of an idle service it is the clock's time, by the traces."
+)
+_OTHER = (
+    f"*{OTHER_PICTURES[0].upper()}{OTHER_PICTURES[1:]}*: targets are stated for LFW's photographs, which do not lie "
+    "beside this checkout."
 )
 _CORE_MS = (
     "User and system time of each process at the best load, from /proc; a picture that is refused costs, and counts "
@@ -66,7 +78,8 @@ def _head(record: Mapping[str, Any]) -> str:
     pictures = record.get("pictures")
     shown = f"\n\n{_pictures(pictures)}" if pictures else ""
     return (
-        "# Results\n\nWritten by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
+        f"# Results\n\n{at_a_glance(record)}\n\n"
+        "Written by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
         f"{record['made']}, revision {record['revision']}, {minutes(record['elapsed_s'])} minutes.{kind}{ended}\n\n"
         f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB, {cards}.\n\n{used}."
         f"{shown}"
@@ -91,7 +104,10 @@ def _pictures(told: Mapping[str, Any]) -> str:
 def _targets(record: Mapping[str, Any]) -> str:
     rows = [(row["number"], row["what"], row["wanted"], row["got"], _MET[row["met"]]) for row in record["targets"]]
     shown = table(("", "What", "Target", "Result", "Met"), rows)
-    return f"## Target beside result\n\n{shown}\n\n{_STEADY}"
+    why = binds(record)
+    other = any(row["got"].endswith(OTHER_PICTURES) for row in record["targets"])
+    parts = (shown, _STEADY, _OTHER if other else "", f"{_BINDS}\n\n{why}" if why else "")
+    return "## Target beside result\n\n" + "\n\n".join(filter(None, parts))
 
 
 def _limits(record: Mapping[str, Any]) -> str:
@@ -114,16 +130,19 @@ def _http(record: Mapping[str, Any]) -> str:
     for name, curve in record.get("http", {}).items():
         best = curve["best"]
         if best is None:
-            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 10))
+            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 11))
         else:
             goodput = f"{best['goodput']:.3g}" if best["serves"] else f"{best['goodput']:.3g}, not served"
-            shown = (best["share"], _shares(best), *_latencies(best), best["wrong"])
+            shown = (best["share"], _shares(best), *_latencies(best), best.get("late_p99_ms"), best["wrong"])
             work = _with_its_faces(record, curve, best["share"])
             rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown, *work))
     if not rows:
         return ""
     head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "offered, of limit", "good, of limit")
-    curves = table((*head, "runs", *_LATENCIES, "wrong", "faces embedded", "of a limit with as many"), rows)
+    curves = table(
+        (*head, "runs", *_LATENCIES, "generator late, p99 ms", "wrong", "faces embedded", "of a limit with as many"),
+        rows,
+    )
     return f"## HTTP, open loop\n\n{curves}\n\n{_FEW}\n\n{_FACES}\n\n{_errors(record)}"
 
 

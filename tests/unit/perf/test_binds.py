@@ -88,9 +88,21 @@ def test_each_missed_share_says_what_binds(record: dict[str, Any]) -> None:
 
 def test_more_faces_than_the_limit_embeds_are_named(record: dict[str, Any]) -> None:
     """Bystanders cost, and are no overhead."""
-    gap = gap_of(record, record["http"]["facepp-250"], 2)
-    assert gap is not None
-    assert gap.parts["embedding (1.25 faces a picture, the limit one)"] == pytest.approx(1.0)
+    record["http"]["facepp-250"]["core_ms"]["face_embedder"] = 24.0
+    assert "embedding (1.25 faces a picture, the limit one) 6 ms (19 %)" in binds(record).splitlines()[1]
+
+
+def test_an_overload_is_explained_beside_the_peak(record: dict[str, Any]) -> None:
+    """What refusals cost: the proxy's time falls to the pictures that are answered."""
+    peak = record["http"]["facepp-250"]
+    spent = {**peak["core_ms"], "proxy": 9.0}
+    told = {**_best(0.4, 32.0), "goodput_of_peak": 0.8, "peak_steady": True, "core_ms": spent}
+    record["overload"] = {**told, "wrong": 0, "recovery_s": 0.1}
+    line = binds(_judged(record)).splitlines()[-1]
+    assert line.startswith(
+        "* overload: an answered picture takes 78.1 core-milliseconds, 16 more than the peak's 62.5:"
+    )
+    assert "the proxy 7 ms (45 %), cores that nobody used 8.6 ms (55 %)" in line
 
 
 def test_an_unsteady_share_is_explained_too(record: dict[str, Any]) -> None:
