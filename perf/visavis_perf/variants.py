@@ -18,8 +18,8 @@ from visavis_perf.places import PERF
 LIST = PERF / "variants.toml"
 #: What lies beside the list, for a variant that needs a file.
 FILES = PERF / "variants"
-#: Pictures in a closed loop without the proxy; Face++ comparisons over HTTP.
-ENSEMBLE, FACEPP = "ensemble", "facepp"
+#: Pictures in a closed loop without the proxy; comparisons over HTTP.
+ENSEMBLE, FACEPP, JDCLOUD = LOADS = ("ensemble", "facepp", "jdcloud")
 #: What the decoder may hand on to the aligner beside its own way; with nothing, the aligner decodes again.
 HANDED_ON = ("picture", "nothing")
 
@@ -115,8 +115,8 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         raise VariantInvalid(f"{name}: {', '.join(missing)} is missing")
     if unknown := sorted(row.keys() - _KEYS):
         raise VariantInvalid(f"{name}: {', '.join(unknown)} is unknown; known are {', '.join(sorted(_KEYS))}")
-    if row.get("load", ENSEMBLE) not in {ENSEMBLE, FACEPP}:
-        raise VariantInvalid(f"{name}: load is {ENSEMBLE} or {FACEPP}")
+    if row.get("load", ENSEMBLE) not in LOADS:
+        raise VariantInvalid(f"{name}: load names none of {', '.join(LOADS)}")
     if row.get("pictures", "250") not in PICTURE_SETS:
         raise VariantInvalid(f"{name}: pictures names none of {', '.join(PICTURE_SETS)}")
     if row.get("hand_on", HANDED_ON[0]) not in HANDED_ON:

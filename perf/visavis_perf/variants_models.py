@@ -50,7 +50,8 @@ def edited(text: str, edit: Edit, here: Here) -> str:
     config = text_format.Parse(text, ModelConfig())
     if edit.count is not None:
         count = int(here.filled(str(edit.count)))
-        config.parameters.pop(_PER_CORE, None)
+        if _PER_CORE in config.parameters:
+            del config.parameters[_PER_CORE]
         del config.instance_group[:]
         config.instance_group.append(ModelInstanceGroup(kind=ModelInstanceGroup.KIND_CPU, count=count))
     if edit.instances_per_core is not None:
@@ -69,8 +70,11 @@ def handing_on(text: str, what: str) -> str:
     config = text_format.Parse(text, ModelConfig())
     for step in config.ensemble_scheduling.step:
         for names in (step.input_map, step.output_map):
-            if names.pop(_PLACE, None) is not None and what == "picture":
-                names["picture"] = "picture"
+            # Asked for a key that it has not, such a map makes one.
+            if _PLACE in names:
+                del names[_PLACE]
+                if what == "picture":
+                    names["picture"] = "picture"
     return _written(config)
 
 

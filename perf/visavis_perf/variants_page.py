@@ -12,13 +12,15 @@ from visavis_perf.machine import short_name
 from visavis_perf.places import RESULTS
 from visavis_perf.results import NoResults, exchange
 from visavis_perf.tables import table
+from visavis_perf.variants import ENSEMBLE, FACEPP, JDCLOUD
 
 FOLDER = RESULTS / "variants"
 #: A document has each of them on a line of its own.
 BEGIN, END = "<!-- variants -->", "<!-- end of variants -->"
 #: A smaller difference is none, however well the turns agree.
 _LEAST = 0.02
-_WORDS = {"ensemble": "pictures", "facepp": "comparisons over HTTP"}
+#: What is counted, and of which loads.
+_KINDS = {"pictures": (ENSEMBLE,), "comparisons over HTTP": (FACEPP, JDCLOUD)}
 
 
 class DocumentUnfit(Exception):
@@ -66,20 +68,18 @@ def page(record: Mapping[str, Any]) -> str:
         "variant over unchanged."
     )
     return f"{head}\n\n" + "\n\n".join(
-        _of_load(load, record["variants"])
-        for load in _WORDS
-        if any(row["load"] == load for row in record["variants"].values())
+        _of_kind(kind, rows)
+        for kind, loads in _KINDS.items()
+        if (rows := {name: row for name, row in record["variants"].items() if row["load"] in loads})
     )
 
 
-def _of_load(load: str, variants: Mapping[str, Mapping[str, Any]]) -> str:
+def _of_kind(kind: str, variants: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name, row in variants.items():
-        if row["load"] != load:
-            continue
         figures = ("not served", None) if "fault" in row else (figure(row["throughput"]), figure(row["one_at_a_time"]))
         rows.append((row["chosen"], row["instead"], f"`{name}`", *figures))
-    return table(("Chosen", "Instead", "Variant", f"{_WORDS[load]}/s", "time of one at a time"), rows)
+    return table(("Chosen", "Instead", "Variant", f"{kind}/s", "time of one at a time"), rows)
 
 
 def check_document(path: Path) -> None:

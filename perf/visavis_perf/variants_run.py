@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from visavis_perf import machine
 from visavis_perf.brackets import bracketed
-from visavis_perf.contracts import OK, FacePp, bodies
+from visavis_perf.contracts import OK, Contract, FacePp, JdCloud, bodies
 from visavis_perf.limit import cores
 from visavis_perf.load import Load, run, run_closed, run_idle
 from visavis_perf.pictures import pictures
@@ -29,21 +29,23 @@ from visavis_perf.results import now
 from visavis_perf.samples import Sample, Summary, percentile_ms, summarise
 from visavis_perf.schedule import Expected, Pace, minutes
 from visavis_perf.service import Service, ServiceFailed, serving
+from visavis_perf.signing import Caller
 from visavis_perf.triton_http import TritonHttp
-from visavis_perf.variants import FACEPP, Here, Variant
+from visavis_perf.variants import ENSEMBLE, FACEPP, JDCLOUD, Here, Variant
 from visavis_perf.variants_models import lay_out
 
 #: The ensemble's best load, from `visavis bench ensemble`.
 AT_ONCE = 16
 #: Turns of the variant; the unchanged service has one more.
 _TURNS = 4
-_SECONDS, _SETTLE_S, _WARM_UP_S = 2.2, 0.4, 1.5
+_SECONDS, _SETTLE_S, _WARM_UP_S = 1.8, 0.3, 1.2
 #: Requests of a turn of one at a time.
-_ONE_AT_A_TIME = 16
+_ONE_AT_A_TIME = 12
 #: What the list may take.
 BUDGET_S = 12 * 60
 #: Measured on two cores: a variant comes up, and ends; a request by itself; an open loop's last answers.
-_START_S, _REQUEST_S, _TAIL_S = 7.0, {"ensemble": 0.032, "facepp": 0.05}, 0.3
+_START_S, _REQUEST_S, _TAIL_S = 6.0, {ENSEMBLE: 0.032, FACEPP: 0.05, JDCLOUD: 0.05}, 0.3
+_CONTRACTS: Mapping[str, Callable[[Caller], Contract]] = {FACEPP: FacePp, JDCLOUD: JdCloud}
 _GRAPHS = ("face_detector", "face_embedder")
 Say = Callable[[str], None]
 
@@ -171,8 +173,8 @@ class _Turns:
 
     def _load(self, service: Service) -> Load:
         jpegs = pictures(self.variant.pictures)
-        if self.variant.load == FACEPP:
-            contract = FacePp(service.caller)
+        if self.variant.load != ENSEMBLE:
+            contract = _CONTRACTS[self.variant.load](service.caller)
             return Load(service.url, contract, bodies(contract, jpegs), rate=1.0, seconds=_SECONDS)
         asked = TritonHttp()
         return Load(f"http://{service.triton_http}", asked, bodies(asked, jpegs), rate=1.0, seconds=_SECONDS)
@@ -183,7 +185,7 @@ class _Turns:
         That is what the unchanged service's Triton answers by itself, asked for nothing else: no proxy gets more of it.
         A closed loop would meet refusals, which take no time, and become an overload.
         """
-        if self.variant.load != FACEPP:
+        if self.variant.load == ENSEMBLE:
             return _closed
         asked = TritonHttp()
         alone = Load(f"http://{self.unchanged.triton_http}", asked, bodies(asked, pictures("250")), 1.0, _SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from visavis_export.repository import Repository
 from visavis_perf import variants_run
 from visavis_perf.contracts import OK
 from visavis_perf.load import Load, run_closed
-from visavis_perf.places import REPOSITORY
+from visavis_perf.places import REPOSITORY, ROOT
 from visavis_perf.results import NoResults
 from visavis_perf.schedule import Expected, Pace
 from visavis_perf.service import Service, ServiceFailed
@@ -105,12 +106,14 @@ def test_the_decoder_hands_on_something_else(what: str, handed: set[str]) -> Non
     steps = {step.model_name: step for step in parsed(handing_on(ENSEMBLE, what)).ensemble_scheduling.step}
     assert set(steps["image_decoder"].output_map) == {"letterbox", "geometry"} | handed
     assert set(steps["face_aligner"].input_map) & {"place", "picture"} == handed
+    assert set(steps["face_detector"].input_map) == {"image"}
+    assert "picture" not in {*steps["image_decoder"].input_map, *steps["face_aligner"].output_map}
 
 
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
-        ({"face_detector": Edit(preferred_batch_size=(2,))}, "says so already"),
+        ({"face_detector": Edit(parameters={"intra_op_thread_count": "1"})}, "says so already"),
         ({"face_finder": Edit(count=1)}, "has no configs/cpu.pbtxt"),
     ],
 )
@@ -126,7 +129,7 @@ def test_a_variant_that_changes_nothing_is_refused(
     ("rows", "said"),
     [
         ('instead = "b"', "chosen is missing"),
-        ('chosen = "a"\ninstead = "b"\nload = "soak"', "load is ensemble or facepp"),
+        ('chosen = "a"\ninstead = "b"\nload = "soak"', "load names none of"),
         ('chosen = "a"\ninstead = "b"\npictures = "9mp"', "pictures names none of"),
         ('chosen = "a"\ninstead = "b"\nthreads = 2', "threads is unknown"),
         ('chosen = "a"\ninstead = "b"\ncount = 2', "go together"),
@@ -155,15 +158,41 @@ def test_the_ensemble_is_asked_as_triton_reads_it() -> None:
     assert (int.from_bytes(rest[:4], "little"), rest[4:]) == (len(jpeg), jpeg)
 
 
-def test_another_event_loop_stands_in_for_uvloop() -> None:
-    """The variant `asyncio` would otherwise compare uvloop with itself."""
-    code = "from uvicorn.loops.uvloop import uvloop_loop_factory as f; print(type(f()()).__module__)"
-    path = HERE.filled(LISTED["asyncio"].environment["PYTHONPATH"])
-    assert (FILES / "asyncio_loop").samefile(path)
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        (
+            "asyncio",
+            "from uvicorn.loops.uvloop import uvloop_loop_factory as f; print(type(f()()).__module__)",
+            "asyncio.",
+        ),
+        ("plain-codecs", "import orjson; print(orjson.dumps({'a': orjson.loads('[1]')}))", "b'{\"a\":[1]}'"),
+        (
+            "plain-codecs",
+            "import orjson, visavis_proxy.images as i; print(orjson.__file__, i.pybase64.__file__)",
+            str(FILES),
+        ),
+    ],
+)
+def test_something_else_stands_in_for_a_package(name: str, code: str, said: str) -> None:
+    """The variant would otherwise compare the package with itself."""
+    path = HERE.filled(LISTED[name].environment["PYTHONPATH"])
     found = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
-    assert found.stdout.startswith("asyncio.")
+    assert all(word.startswith(said) for word in found.stdout.split())
+
+
+def test_stand_ins_have_what_the_proxy_asks_of_the_packages() -> None:
+    """A name that one of them lacks would be a worker that does not come up."""
+    names = {"orjson": set[str](), "pybase64": set[str]()}
+    for path in (ROOT / "proxy").rglob("*.py"):
+        for package, name in re.findall(r"\b(orjson|pybase64)\.([A-Za-z0-9_]+)", path.read_text()):
+            names[package].add(name)
+    for package, asked in names.items():
+        stand_in = (FILES / "plain_codecs" / f"{package}.py").read_text()
+        assert asked
+        assert all(f'"{name}"' in stand_in for name in asked), package
 
 
 class _Counted:
