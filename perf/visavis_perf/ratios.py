@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visavis_perf.peer_latency import fault_of_turns, peer_latency
+from visavis_perf.samples import late_generator
 
 #: A ratio may differ by so much of itself without meaning anything, however well its runs agreed.
 _NOISE = 0.05
@@ -43,7 +44,7 @@ def ratios(record: Mapping[str, Any]) -> list[Ratio]:
 def _share(name: str, best: Mapping[str, Any] | None) -> Ratio:
     if best is None or not best.get("serves", True):
         return Ratio(name, 0.0, 0.0, higher_is_better=True)
-    return Ratio(name, best["share"], best["spread"], True, best["steady"])
+    return Ratio(name, best["share"], best["spread"], True, best["steady"] and late_generator(best) is None)
 
 
 def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:

@@ -13,6 +13,7 @@ from visavis_perf.brackets import Bracketed, Repeat
 from visavis_perf.contracts import OK
 from visavis_perf.http_steps import best_load
 from visavis_perf.milliseconds import LATER
+from visavis_perf.ratios import ratios
 from visavis_perf.report import write_report
 from visavis_perf.samples import Sample, Summary, late_generator, summarise
 from visavis_perf.targets import SHARES, targets
@@ -165,6 +166,7 @@ def test_a_late_generator_gets_no_verdict(record: dict[str, Any]) -> None:
     best |= {"late_p99_ms": 12.0, "late_of_p99": 0.15}
     row = {row.what: row for row in targets(record)}[_FACEPP]
     assert (row.met, row.got) == (None, "0.5, no verdict: the generator itself was 12 ms late, 15 % of p99")
+    assert {ratio.name: ratio.steady for ratio in ratios(record)}["facepp-250 of limit"] is False
     record["peer"] = {"pictures": "250", "curve": [], "best": _best(0.25, 32.0)}
     assert {row.what: row.met for row in targets(record)}["throughput of the peer's"] is None
 
