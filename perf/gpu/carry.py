@@ -29,6 +29,8 @@ from visavis_server.installation import find_libpython
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = Path(__file__).with_name("packages.txt")
+#: For gpu/choices.py, made by ``visavis export --model-repository DIR --pack opencv --precision fp16``.
+HALF_PRECISION = ROOT / ".cache" / "perf" / "half-precision"
 #: What is not for a host that has CUDA.
 _CUDA = re.compile(r"nvidia_(?!pytriton)")
 #: The processor's onnxruntime, which other packages bring: it has the same import name.
@@ -87,10 +89,11 @@ def wheels(folder: Path, *, with_cuda: bool) -> list[Path]:
     return [path for path in found if not _OTHER.match(path.name) and (with_cuda or not _CUDA.match(path.name))]
 
 
-def built(repository: Path) -> Iterator[Path]:
-    """The graphs and what belongs to them, which no checkout has."""
+def built(repository: Path, half_precision: Path) -> Iterator[Path]:
+    """What no checkout has: the graphs and what belongs to them, and the whole repository in half precision, if any."""
     for pattern in ("*/1/model.onnx", "models.json", "operating_points.json"):
         yield from sorted(repository.glob(pattern))
+    yield from sorted(path for path in half_precision.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def python_files() -> Iterator[tuple[Path, str]]:
@@ -109,7 +112,7 @@ def python_files() -> Iterator[tuple[Path, str]]:
 
 def pack(target: Path, size: int, *, with_cuda: bool) -> int:
     """Write the parts; how many."""
-    models = list(built(ROOT / "model_repository"))
+    models = list(built(ROOT / "model_repository", HALF_PRECISION))
     if len(models) < 4:
         raise SystemExit("the graphs are not made: visavis export")
     if target.exists():

@@ -1,16 +1,21 @@
-"""What must be reached with a data-centre card and 16 cores, target beside result: five minutes.
+"""What must be reached with a data-centre card and 16 cores, target beside result: six minutes.
 
-Face++ comparisons of distinct 640×480 pictures over HTTP, open loop; the ensemble and the embedder through
-perf_analyzer; and the raw loop of the embedder's graph. ``python perf/gpu/targets.py [--pictures DIR]``
+Face++ comparisons of distinct 640×480 pictures over HTTP, open loop, three times at each rate that decides; the
+ensemble and the embedder through perf_analyzer; and the raw loop of the embedder's graph.
+``python perf/gpu/targets.py [--pictures DIR]``
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from raw_embedder import measure as measure_raw
@@ -33,6 +38,8 @@ from visavis_server.device import Device
 PICTURES = "0.3mp"
 RATES = (200.0, 400.0, 600.0, 800.0, 1000.0, 1200.0, 1500.0)
 _SECONDS, _SETTLE_S = 8.0, 2.0
+#: So often at the rates that decide.
+_REPEATS = 3
 _ENSEMBLE = ("16", "64", "128", "256")
 _EMBEDDER = ("2", "4", "8", "16")
 COMPARES_PER_S, P99_MS, IMAGES_PER_S, OF_RAW = 1000.0, 100.0, 3000.0, 0.8
@@ -54,24 +61,45 @@ def check_device(service: Service) -> None:
         raise SystemExit("the service runs on the processor: visavis sees no driver, or no onnxruntime-gpu")
 
 
+def let_in(service: Service) -> int:
+    """Pictures that all workers together let in at once, two of them in a comparison."""
+    with urllib.request.urlopen(f"{service.url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
+        found = re.search(rb"^visavis_pictures_in_flight_limit(?:{.*})? (\S+)", answer.read(), re.MULTILINE)
+    if found is None:
+        raise SystemExit("the service does not tell how many pictures it lets in")
+    return int(float(found[1]))
+
+
 def compares(service: Service, source: Path | None) -> list[dict[str, Any]]:
-    """Constant rates, the lower first, until one is not served."""
+    """Constant rates, the lower first, until one is not served; a row for each run."""
     contract = FacePp(service.caller)
     load = Load(service.url, contract, bodies(contract, pictures(PICTURES, source)), rate=RATES[0], seconds=_SECONDS)
     run(replace(load, rate=50.0, seconds=3.0))
     rows: list[dict[str, Any]] = []
     for rate in RATES:
-        found = summarise(run(replace(load, rate=rate)), rate=rate, seconds=_SECONDS, settle_s=_SETTLE_S)
-        rows.append({"rate": rate, "goodput": found.goodput, "p99_ms": found.p99_ms, "kinds": found.kinds})
-        p99 = f"{found.p99_ms:.0f}" if found.p99_ms is not None else "no"
-        sys.stdout.write(f"Face++ at {rate:.0f}/s: {found.goodput:.0f}/s good, p99 {p99} ms, {found.kinds}\n")
+        for _ in range(_REPEATS if rate >= COMPARES_PER_S else 1):
+            found = summarise(run(replace(load, rate=rate)), rate=rate, seconds=_SECONDS, settle_s=_SETTLE_S)
+            row = {"rate": rate, "goodput": found.goodput, "p99_ms": found.p99_ms, "late_p99_ms": found.late_p99_ms}
+            rows.append({**row, "kinds": found.kinds})
         if found.goodput < 0.5 * rate:
             break
     return rows
 
 
-def points(service: Service, name: str, flags: dict[str, str], values: tuple[str, ...], source: Path | None) -> Any:
-    """A scenario at several concurrencies, with flags of its file replaced."""
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines: each run's figures, the generator's own delay beside the percentile that it may have made."""
+    lines = [f"{'Face++ a second':>16}{'good':>8}{'p99 ms':>9}{'generator late, p99 ms':>25}   answers"]
+    for row in rows:
+        p99, late = (f"{row[name]:.0f}" if row[name] is not None else "–" for name in ("p99_ms", "late_p99_ms"))
+        kinds = ", ".join(f"{kind} {count}" for kind, count in row["kinds"].items())
+        lines.append(f"{row['rate']:>16.0f}{row['goodput']:>8.0f}{p99:>9}{late:>25}   {kinds}")
+    return lines
+
+
+def points(
+    address: str, name: str, flags: Mapping[str, str], values: Sequence[str], source: Path | None
+) -> list[dict[str, Any]]:
+    """A scenario at several concurrencies, with flags of its file replaced; ``address``: Triton's, for HTTP."""
     scenario = read_scenario(SCENARIOS / f"{name}.args")
     given = list(scenario.flags)
     for flag, value in flags.items():
@@ -81,7 +109,7 @@ def points(service: Service, name: str, flags: dict[str, str], values: tuple[str
     rows = []
     for value in values:
         try:
-            point = run_point(scenario, value, service.triton_http or "", path, Effort(2000))
+            point = run_point(scenario, value, address, path, Effort(2000))
         except PerfAnalyzerFailed as error:
             sys.stdout.write(f"{error}\n")
             continue
@@ -90,17 +118,23 @@ def points(service: Service, name: str, flags: dict[str, str], values: tuple[str
     return rows
 
 
+def served(runs: Sequence[Mapping[str, Any]]) -> float:
+    """Good answers a second, the median of runs at one rate; 0 where one was no good answer, or their p99 is too long.
+
+    The median spares one run that something else on the machine slowed down; an error is one, whenever it comes.
+    """
+    if not runs or any(set(row["kinds"]) != {OK} or row["p99_ms"] is None for row in runs):
+        return 0.0
+    return median(row["goodput"] for row in runs) if median(row["p99_ms"] for row in runs) < P99_MS else 0.0
+
+
 def judge(record: dict[str, Any]) -> list[Verdict]:
     """The issue's three lines."""
-    served = [
-        row["goodput"]
-        for row in record["compares"]
-        if set(row["kinds"]) == {OK} and row["p99_ms"] is not None and row["p99_ms"] < P99_MS
-    ]
+    rates = {row["rate"] for row in record["compares"]}
+    compared = max((served([row for row in record["compares"] if row["rate"] == rate]) for rate in rates), default=0.0)
     ensemble = max((row["images_per_s"] for row in record["ensemble"]), default=0.0)
     embedder = max((row["images_per_s"] for row in record["embedder"]), default=0.0)
     raw = record["raw"]["face_embedder"]["32"]
-    compared = max(served, default=0.0)
     return [
         Verdict(
             "Face++ compares/s over HTTP, 640×480, p99 < 100 ms, no error",
@@ -126,16 +160,19 @@ def main() -> None:
     record |= {"versions": machine.versions(), "raw": measure_raw()}
     with serving() as service:
         check_device(service)
-        record["ensemble"] = points(service, "ensemble-03mp", {}, _ENSEMBLE, source)
+        record["let_in"] = let_in(service)
+        triton = service.triton_http or ""
+        record["ensemble"] = points(triton, "ensemble-03mp", {}, _ENSEMBLE, source)
         # Not every build of perf_analyzer knows CUDA's shared memory.
-        record["embedder"] = points(service, "embedder-cuda-shm", {}, _EMBEDDER, source) or points(
-            service, "embedder-cuda-shm", {"--shared-memory": "system"}, _EMBEDDER, source
+        record["embedder"] = points(triton, "embedder-cuda-shm", {}, _EMBEDDER, source) or points(
+            triton, "embedder-cuda-shm", {"--shared-memory": "system"}, _EMBEDDER, source
         )
         record["compares"] = compares(service, source)
     verdicts = judge(record)
     record["targets"] = [{"what": one.what, "wanted": one.wanted, "got": one.got, "met": one.met} for one in verdicts]
     path = RESULTS / "gpu" / f"{record['made'][:10]}-{machine.short_name(on)}.json"
     exchange(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    sys.stdout.write("\n".join(table(record["compares"])) + f"\nlet in at once: {record['let_in']} pictures\n")
     for one in verdicts:
         sys.stdout.write(f"{'met   ' if one.met else 'missed'} {one.what}: {one.got} (wanted {one.wanted})\n")
     sys.stdout.write(f"{path}\n")
