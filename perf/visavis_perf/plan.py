@@ -47,12 +47,12 @@ class Plan:
     @classmethod
     def full(cls) -> Plan:
         """Under 20 minutes on two cores, with time to repeat what was disturbed."""
-        return cls(False, 1.0, 2.8, Effort(1000), Effort(2000), 4.0, 6.0, 1, 3, 10, 10, 120.0)
+        return cls(False, 0.8, 2.8, Effort(1000), Effort(2000), 4.0, 6.0, 1, 3, 10, 10, 120.0)
 
     @classmethod
     def short(cls) -> Plan:
         """Some minutes: to see whether everything runs, and for shares with more noise."""
-        return cls(True, 0.7, 2.0, Effort(700), Effort(1000), 3.0, 4.0, 1, 2, 5, 8, 15.0, 6.0)
+        return cls(True, 0.5, 2.0, Effort(700), Effort(1000), 3.0, 4.0, 1, 2, 5, 8, 15.0, 6.0)
 
     def curve_shares(self, contract: str, pictures_set: str) -> tuple[float, ...]:
         """The whole curve of one contract; of the others what finds their best load."""

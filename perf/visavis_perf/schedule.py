@@ -25,13 +25,13 @@ _BEGAN = "BENCH_BEGAN"
 _MAKING_S = {"250": 4.0, "1mp": 30.0}
 _READING_S = 0.5
 #: Measured on two cores, seconds: processes of a bare loop come up; the service does, and ends; the peer does.
-_LOOPS_START_S, _SERVICE_START_S, _PEER_START_S = 4.0, 14.0, 4.0
+_LOOPS_START_S, _SERVICE_START_S, _PEER_START_S = 4.0, 9.0, 4.0
 #: perf_analyzer reads its input and ends; an open-loop load's last answers come; a set of bodies is made.
 _PERF_ANALYZER_S, TAIL_S, _PREPARE_S = 2.0, 1.0, 3.0
 #: A request of one picture, and the same work bare; one of two.
 _IDLE_REQUEST_S = {"aws": 0.035, "facepp": 0.05}
 _BARE_START_S = 3.0
-_PAGE_S = 8.0
+_PAGE_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
