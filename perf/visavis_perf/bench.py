@@ -94,9 +94,8 @@ def choose(wanted: Collection[str], *, extended: bool, gpu: bool, perf_analyzer:
     )
     if other & _BESIDE_FACEPP and _FACEPP not in http:
         http.append(_FACEPP)
-    left_out = {one.name: "no GPU serves here" for one in scenarios if one.needs_gpu and not gpu}
-    if not perf_analyzer:
-        left_out = {one.name: "no perf_analyzer runs here" for one in scenarios}
+    left_out = {} if perf_analyzer else {one.name: "no perf_analyzer runs here" for one in scenarios}
+    left_out |= {one.name: "no GPU serves here" for one in scenarios if one.needs_gpu and not gpu}
     return Choice(
         http=tuple(http),
         other=other,

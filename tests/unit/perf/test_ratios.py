@@ -236,7 +236,7 @@ def test_a_load_that_nobody_serves_any_more_is_missed_and_worse(record: dict[str
     assert "facepp-250 of limit" in {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
 
 
-def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: dict[str, Any]) -> None:
+def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: dict[str, Any], tmp_path: Path) -> None:
     """The first ran and answered nobody; the second could not be asked, and the row says why."""
     record["scenarios"]["ensemble"] |= {"points": [], "faults": ["ensemble at 8 gave no figures"], "best": None}
     record["left_out"] = {"ensemble-1mp": "no perf_analyzer runs here"}
@@ -244,6 +244,11 @@ def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: di
     assert (small.met, small.got) == (False, "no load was served")
     assert (large.met, large.got) == (None, "not measured: no perf_analyzer runs here")
     assert {ratio.name: ratio.value for ratio in ratios(record)}["ensemble of limit"] == 0.0
+    record["targets"] = [target.as_dict() for target in targets(record)]
+    write_report(record, tmp_path / "RESULTS.md", [])
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "ensemble at 8 gave no figures" in page
+    assert "not measured: no perf_analyzer runs here" in page
 
 
 def test_where_a_card_serves_a_processors_targets_get_no_verdict(record: dict[str, Any], tmp_path: Path) -> None:
