@@ -31,7 +31,7 @@ from visavis_perf.schedule import Expected, Pace, minutes
 from visavis_perf.service import Service, ServiceFailed, serving
 from visavis_perf.signing import Caller
 from visavis_perf.triton_http import TritonHttp
-from visavis_perf.variants import ENSEMBLE, FACEPP, JDCLOUD, Here, Variant
+from visavis_perf.variants import ENSEMBLE, FACEPP, JDCLOUD, Here, Variant, VariantInvalid
 from visavis_perf.variants_models import lay_out
 
 #: The ensemble's best load, from `visavis bench ensemble`.
@@ -85,8 +85,8 @@ def _row(variant: Variant, unchanged: Service, pace: Pace, say: Say) -> dict[str
     try:
         with _serving(variant, unchanged) as service:
             row = _Turns(variant, unchanged, service, pace).measured()
-    except ServiceFailed as error:
-        # One that cannot be served is an answer too.
+    except (ServiceFailed, VariantInvalid, OSError, psutil.Error) as error:
+        # One that cannot be served is an answer too, and no reason to lose the others'.
         say(f"  {error}")
         return {**told, "fault": str(error)}
     throughput, latency = row["throughput"], row["one_at_a_time"]
