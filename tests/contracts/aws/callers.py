@@ -51,7 +51,8 @@ def _read(response: httpx.Response) -> Seen:
 def plain(service: RunningService, question: dict[str, str], key: Key) -> Seen:
     """The document's sample without authentication, in httpx's words."""
     headers = {"Content-Type": "application/json"}
-    return _read(httpx.post(f"{service.url}/prod/face_comparison", content=bench.as_json(question), headers=headers))
+    url = f"{service.url}/prod/face_comparison"
+    return _read(httpx.post(url, content=bench.as_json(question), headers=headers, timeout=30))
 
 
 def curl(service: RunningService, question: dict[str, str], key: Key) -> Seen:
@@ -69,7 +70,7 @@ def curl(service: RunningService, question: dict[str, str], key: Key) -> Seen:
 def botocore(service: RunningService, question: dict[str, str], key: Key) -> Seen:
     """Signed by botocore, sent by httpx."""
     url, body = f"{service.url}/prod/face_comparison", bench.as_json(question)
-    return _read(httpx.post(url, content=body, headers=bench.signed(body, key, url=url)))
+    return _read(httpx.post(url, content=body, headers=bench.signed(body, key, url=url), timeout=30))
 
 
 def aws_requests_auth(service: RunningService, question: dict[str, str], key: Key) -> Seen:

@@ -124,8 +124,10 @@ def test_bad_key_with_sdk(client: Client, service: RunningService, key_id: str, 
 
 
 def test_throttled_apim(service: RunningService) -> None:
-    """Of five calls at once, a key of one call a second gets 10043 for the later ones, in the envelope."""
-    seen = apim(service, [{}] * 5, service.slow_key_id, service.slow_secret)[-1]
+    """Of five calls at once, a key of one call a second gets 10043 for most, in the envelope."""
+    found = apim(service, [{}] * 5, service.slow_key_id, service.slow_secret)
+    # Not for the last one by all means: a second after an earlier test's call another one is due.
+    seen = next(one for one in found if one["answer"]["code"] == "10043")
     answer = seen["answer"]
     assert (seen["status"], answer["code"], answer["msg"]) == (200, "10043", SYSTEM["10043"])
     assert (answer["charge"], answer["result"]) == (False, None)
@@ -134,9 +136,9 @@ def test_throttled_apim(service: RunningService) -> None:
 @pytest.mark.parametrize("client", JDCLOUD_SDKS)
 def test_throttled_sdk(client: Client, service: RunningService) -> None:
     """jdcloud-sdk looks at neither code nor msg of the envelope: its caller sees a request id and nothing else."""
-    seen = client(service, [{"imgBase64A": ""}] * 5, service.slow_key_id, service.slow_secret)[-1]
-    assert seen["request_id"]
-    assert (seen["result"], seen["error"]) == (None, None)
+    found = client(service, [{"imgBase64A": ""}] * 5, service.slow_key_id, service.slow_secret)
+    assert all(seen["request_id"] for seen in found)
+    assert (None, None) in [(seen["result"], seen["error"]) for seen in found]
 
 
 def test_disabled_key(service: RunningService) -> None:
@@ -158,6 +160,6 @@ def test_a_nonce_of_one_connection_is_refused_on_another(service: RunningService
     )
     headers = signer.headers(b"{}")
     url = service.url + "/jdai/faceCompareV1"
-    first, second = (httpx.post(url, content=b"{}", headers=headers) for _ in range(2))
+    first, second = (httpx.post(url, content=b"{}", headers=headers, timeout=30) for _ in range(2))
     assert (first.status_code, first.json()["result"]["code"]) == (200, 1)
     assert (second.status_code, second.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
