@@ -88,6 +88,10 @@ def ask(service: RunningService, portraits: dict[str, bytes], timeout_s: float =
     return httpx.post(f"{service.url}/facepp/v3/compare", data=form(service), files=pictures, timeout=timeout_s)
 
 
+def numbers(service: RunningService) -> str:
+    return httpx.get(f"{service.url}/metrics", timeout=20).text
+
+
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service of this module's own, since its parts are killed."""
@@ -111,13 +115,13 @@ class TestStart:
     def test_triton_listens_on_loopback_alone(self, launched: RunningService) -> None:
         for address in (launched.grpc, launched.http, launched.metrics):
             assert address.startswith("127.0.0.1:")
-        assert httpx.get(f"http://{launched.http}/v2/health/ready").status_code == 200
+        assert httpx.get(f"http://{launched.http}/v2/health/ready", timeout=20).status_code == 200
 
     def test_it_says_where_tritons_metrics_are(self, launched: RunningService) -> None:
         """Where the option has put them; they stay there when Triton is started again."""
         address = f"http://{launched.metrics}/metrics"
         assert f"its metrics: {address}\n" in launched.log.read_text()
-        assert "nv_inference_request_success" in httpx.get(address).text
+        assert "nv_inference_request_success" in httpx.get(address, timeout=20).text
 
 
 class TestCrash:
@@ -135,13 +139,13 @@ class TestCrash:
         for caller in callers:
             caller.start()
         try:
-            eventually(lambda: len(answers) > 4, 30)
+            eventually(lambda: len(answers) > 4, 60)
             first = told(launched)["triton"]["pid"]
             os.kill(first, signal.SIGKILL)
-            eventually(lambda: told(launched)["triton"]["pid"] != first, 60)
-            assert 'visavis_restarts_total{process="triton"} 1.0' in httpx.get(f"{launched.url}/metrics").text
+            eventually(lambda: told(launched)["triton"]["pid"] != first, 120)
+            assert 'visavis_restarts_total{process="triton"} 1.0' in numbers(launched)
             since = len(answers)
-            eventually(lambda: any(answer.status_code == 200 for answer in answers[since:]), 30)
+            eventually(lambda: any(answer.status_code == 200 for answer in answers[since:]), 60)
         finally:
             over.set()
             for caller in callers:
@@ -158,15 +162,15 @@ class TestCrash:
         before = workers(launched)
         assert len(before) == 2
         os.kill(min(before), signal.SIGKILL)
-        eventually(lambda: len(workers(launched) - {min(before)}) == 2, 30)
+        eventually(lambda: len(workers(launched) - {min(before)}) == 2, 60)
         assert ask(launched, portraits).status_code == 200
 
-        def told() -> bool:
-            numbers = httpx.get(f"{launched.url}/metrics").text
-            return 'visavis_restarts_total{process="worker"} 1.0' in numbers and "visavis_workers 2.0" in numbers
+        def is_told() -> bool:
+            text = numbers(launched)
+            return 'visavis_restarts_total{process="worker"} 1.0' in text and "visavis_workers 2.0" in text
 
         # What the dead one had under way is counted no more.
-        eventually(told, 10)
+        eventually(is_told, 60)
 
 
 def workers(service: RunningService) -> set[int]:
@@ -190,18 +194,22 @@ class TestStop:
         pictures = {"image_file1": portraits["hopper"], "image_file2": portraits["hopper"]}
         request = httpx.Request("POST", f"{service.url}/facepp/v3/compare", data=form(service), files=pictures)
         body = request.read()
-        head = [b"POST /facepp/v3/compare HTTP/1.1"]
+        head = [b"POST /facepp/v3/compare HTTP/1.1", b"Expect: 100-continue"]
         head += [name + b": " + value for name, value in request.headers.raw]
         host, port = service.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body[: len(body) // 2])
-            time.sleep(0.5)
+        with (
+            socket.create_connection((host, int(port)), timeout=30) as connection,
+            connection.makefile("rb") as answer,
+        ):
+            connection.sendall(b"\r\n".join(head) + b"\r\n\r\n")
+            # From there on it is a request in flight, and no connection that nobody has accepted yet.
+            assert b" 100 " in answer.readline() + answer.readline()
+            connection.sendall(body[: len(body) // 2])
             service.process.terminate()
             time.sleep(1)
             connection.sendall(body[len(body) // 2 :])
-            with connection.makefile("rb") as answer:
-                assert b" 200 " in answer.readline()
-                assert b'"confidence"' in answer.read()
+            assert b" 200 " in answer.readline()
+            assert b'"confidence"' in answer.read()
         assert service.stop() == 0
         assert not alive(pids)
         assert not [path for path in files if path.exists()]
@@ -212,7 +220,7 @@ class TestStop:
         pids, files = descendants(service.process.pid), traces(service)
         service.process.kill()
         service.process.wait()
-        eventually(lambda: not alive(pids), 30)
+        eventually(lambda: not alive(pids), 60)
         assert not [path for path in files if path.exists()]
 
 

@@ -17,8 +17,9 @@ import pytest
 from running import KEYS, RunningService, start_service
 
 #: Of the signals' way to both workers.
-PATIENCE_S = 20.0
-DRAIN_S = 4.0
+PATIENCE_S = 60.0
+#: In which a few requests are asked, one after the other.
+DRAIN_S = 8.0
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -77,6 +78,21 @@ def reload(service: RunningService, words: str) -> str:
     return service.log.read_text()[before:]
 
 
+def both_are_up(service: RunningService) -> bool:
+    """Processes that are there, and count themselves, as the dead one does no more by then."""
+    if len(workers(service)) < 2:
+        return False
+    return "visavis_workers 2.0" in httpx.get(f"{service.url}/metrics", timeout=20).text
+
+
+def wait_until_quiet(service: RunningService) -> None:
+    """Until a second has passed in which no keys were read."""
+    before, now = -1, service.log.read_text().count("read the keys anew")
+    while now > before:
+        time.sleep(1)
+        before, now = now, service.log.read_text().count("read the keys anew")
+
+
 def test_a_key_that_was_taken_out_is_refused_by_all_workers(signalled: RunningService, keys: Path) -> None:
     """And one that was put in is known, while nothing has been started again."""
     before = workers(signalled)
@@ -130,10 +146,12 @@ def test_no_worker_misses_it_or_dies_of_it_while_it_starts(signalled: RunningSer
     keys.write_text('[[key]]\nid = "another"\nsecret = "anotherSecret"\n')
     before = len(signalled.log.read_text())
     deadline = time.monotonic() + PATIENCE_S
-    while len(workers(signalled)) < 2 or "there are 1" not in signalled.log.read_text()[before:]:
+    while not both_are_up(signalled) or "there are 1" not in signalled.log.read_text()[before:]:
         assert time.monotonic() < deadline
         signalled.process.send_signal(signal.SIGHUP)
         time.sleep(0.05)
+    # What the last of these signals have to say must not be taken for answers to the next one.
+    wait_until_quiet(signalled)
     reload(signalled, "read the keys anew")
     assert said_to(signalled, signalled.key_id, signalled.secret) == UNKNOWN
     assert second in workers(signalled)
@@ -154,7 +172,7 @@ def test_a_service_that_leaves_says_so_first_and_still_answers(
     """Not ready for those who choose, live and at work for those who come; then it ends, as before."""
     begun = time.monotonic()
     leaving = draining(service, tmp_path, DRAIN_S)
-    assert json.loads(httpx.get(f"{leaving.url}/health/ready").text)["status"] == "leaving"
+    assert json.loads(httpx.get(f"{leaving.url}/health/ready", timeout=20).text)["status"] == "leaving"
     assert status(leaving, "/health/live") == 200
     form = {"api_key": leaving.key_id, "api_secret": leaving.secret}
     pictures = {"image_file1": portraits["hopper"], "image_file2": portraits["hopper"]}
