@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from fetching import CHUNKED, CONTEXT, LOOPBACK, OK, fetch_from
@@ -38,16 +39,22 @@ async def test_the_request_carries_nothing_of_ours(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_connection_is_used_again(fetcher: HttpFetcher) -> None:
-    async def forever(request: bytes, writer: asyncio.StreamWriter) -> None:
-        for _ in range(2):
-            writer.write(OK + b"Content-Length: 3\r\n\r\nabc")
-            await asyncio.sleep(0.1)
+    connections = 0
 
-    async with serving(forever) as server:
-        for _ in range(2):
-            assert await fetcher.fetch(server.url(), max_bytes=100) == b"abc"
-            await asyncio.sleep(0)
-        assert server.connections == 1
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(OK + b"Content-Length: 3\r\n\r\nabc")
+        writer.close()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    url = "http://{}:{}/picture".format(*server.sockets[0].getsockname())
+    for _ in range(2):
+        assert await fetcher.fetch(url, max_bytes=100) == b"abc"
+    assert connections == 1
+    server.close()
 
 
 async def test_the_content_type_is_not_believed(fetcher: HttpFetcher) -> None:
