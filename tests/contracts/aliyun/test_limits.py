@@ -92,10 +92,10 @@ def test_a_body_that_a_worker_has_no_room_for_is_throttled() -> None:
 
 
 def test_a_body_at_the_limit_costs_little() -> None:
-    """Eight megabytes of percent-encoded base64 are parsed and their signature is checked within a second."""
+    """Eight megabytes of percent-encoded base64 are parsed and their signature is checked in a second of a core."""
     call = rpc(form("base64://" + "9j/4AAQSk+" * 290_000, "base64://" + "9j/4AAQSk+" * 290_000))
     assert 7.5 * MIB < len(call.body) < 8 * MIB
     client = bench.client()
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert call.send(client).json()["Code"] == "InvalidParam.ImageValuePatternError"
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

@@ -87,7 +87,7 @@ def ask(server: Server, work: Callable[[TritonHttpEngine], Awaitable[Result]], *
             port = listening.sockets[0].getsockname()[1]
             engine = TritonHttpEngine(f"http://127.0.0.1:{port}", model=MODEL, timeout_s=2, oldest_s=oldest_s)
             try:
-                return await asyncio.wait_for(work(engine), 10)
+                return await asyncio.wait_for(work(engine), 30)
             finally:
                 await engine.close()
 
@@ -112,12 +112,12 @@ def test_a_request_holds_the_picture_as_it_came_behind_what_it_says_of_it() -> N
         writer.write(analysed())
 
     region = BoundingBox(1.4, 2.6, 10, 20)
-    analysis = ask(Server(write), lambda engine: engine.analyse(b"picture", max_faces=3, region=region, timeout_s=0.5))
+    analysis = ask(Server(write), lambda engine: engine.analyse(b"picture", max_faces=3, region=region, timeout_s=5))
     ((head, body),) = seen
     assert head.startswith(b"POST /v2/models/face_analysis/infer HTTP/1.1\r\nHost: 127.0.0.1:")
     size = int(head.partition(b"Inference-Header-Content-Length: ")[2].partition(b"\r\n")[0])
     question = orjson.loads(body[:size])
-    assert question["parameters"] == {"timeout": 500_000, "binary_data_output": True}
+    assert question["parameters"] == {"timeout": 5_000_000, "binary_data_output": True}
     assert [(each["name"], each["parameters"]["binary_data_size"]) for each in question["inputs"]] == [
         ("image", 11),
         ("max_faces", 4),
@@ -157,8 +157,10 @@ def test_a_request_holds_the_picture_as_it_came_behind_what_it_says_of_it() -> N
     ],
 )
 def test_every_answer_has_its_leaf(answer: bytes, leaf: type[errors.VisavisError]) -> None:
+    # Time enough for those that come.
+    timeout_s = 0.3 if leaf is errors.EngineTimeout else 10
     with pytest.raises(errors.VisavisError) as raised:
-        ask(saying(answer), lambda engine: engine.analyse(b"x", timeout_s=0.3))
+        ask(saying(answer), lambda engine: engine.analyse(b"x", timeout_s=timeout_s))
     assert type(raised.value) is leaf
 
 
@@ -229,7 +231,7 @@ def test_a_fresh_connection_that_breaks_is_not_replaced() -> None:
 
 
 def test_both_attempts_have_one_deadline_together() -> None:
-    """The kept connection breaks at two thirds of it, the fresh one is silent: the end comes at three thirds."""
+    """The kept connection breaks at half of it, the fresh one is silent: the end comes at two halves."""
     answered = 0
 
     async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -238,18 +240,18 @@ def test_both_attempts_have_one_deadline_together() -> None:
         if answered == 1:
             writer.write(analysed())
         elif answered == 2:
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(1.25)
             writer.close()
 
     async def timed(engine: TritonHttpEngine) -> float:
         await engine.analyse(b"x")
         begun = time.monotonic()
         with pytest.raises(errors.EngineTimeout):
-            await engine.analyse(b"x", timeout_s=1.2)
+            await engine.analyse(b"x", timeout_s=2.5)
         return time.monotonic() - begun
 
     server = Server(write)
-    assert 1.15 < ask(server, timed) < 1.9
+    assert 2.45 < ask(server, timed) < 3.7
     assert (server.connections, answered) == (2, 3)
 
 
@@ -377,7 +379,7 @@ def test_a_connection_grows_no_older_than_it_may() -> None:
     async def over_time(engine: TritonHttpEngine) -> None:
         await asyncio.gather(*(engine.analyse(b"x") for _ in range(4)))
         assert server.connections == 4
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.1)
         for _ in range(2):
             await engine.analyse(b"x")
         # The four are gone with the first, and the fifth is new.
@@ -385,7 +387,7 @@ def test_a_connection_grows_no_older_than_it_may() -> None:
         assert len(engine._all) == 1
 
     server = Server(write)
-    ask(server, over_time, oldest_s=0.4)
+    ask(server, over_time, oldest_s=2.0)
 
 
 def test_an_answer_that_takes_its_connection_over_its_time_is_given_to_who_asked() -> None:
@@ -393,14 +395,14 @@ def test_an_answer_that_takes_its_connection_over_its_time_is_given_to_who_asked
 
     async def write(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         if b"slow" in body:
-            await asyncio.sleep(1.1)
+            await asyncio.sleep(3.1)
             writer.write(analysed(faces=0))
         else:
             writer.write(analysed())
 
     async def slow_then_quick(engine: TritonHttpEngine) -> list[int]:
-        slow = asyncio.ensure_future(engine.analyse(b"slow"))
-        await asyncio.sleep(1.05)
+        slow = asyncio.ensure_future(engine.analyse(b"slow", timeout_s=8))
+        await asyncio.sleep(3.05)
         quick = await engine.analyse(b"quick")
         found = [len((await slow).faces), len(quick.faces)]
         assert len(engine._idle) == 1
@@ -408,7 +410,7 @@ def test_an_answer_that_takes_its_connection_over_its_time_is_given_to_who_asked
         return found
 
     server = Server(write)
-    assert ask(server, slow_then_quick, oldest_s=1.0) == [0, 1, 1]
+    assert ask(server, slow_then_quick, oldest_s=3.0) == [0, 1, 1]
     assert server.connections == 2
 
 
@@ -423,7 +425,7 @@ def test_connections_that_were_made_together_do_not_end_together() -> None:
         writer.write(analysed())
 
     left = ask(Server(write), many, oldest_s=100.0)
-    assert all(49 < each <= 100 for each in left)
+    assert all(40 < each <= 100 for each in left)
     assert max(left) - min(left) > 1
 
 

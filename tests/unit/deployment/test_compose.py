@@ -205,7 +205,7 @@ class TestState:
 
     @staticmethod
     def wait(port: int, server: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while server.poll() is None and time.monotonic() < deadline:
             with socket.socket() as trial:
                 if trial.connect_ex(("127.0.0.1", port)) == 0:

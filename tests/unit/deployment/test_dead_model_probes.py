@@ -31,7 +31,7 @@ def processes(tmp_path: Path) -> Path:
 def run(command: str, processes: Path) -> tuple[bool, str]:
     """Whether the probe is content, and what it killed."""
     script = f"kill() {{ echo killed $1; }}; PATH={processes}:$PATH; " + command.replace("/proc", str(processes))
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     return done.returncode == 0, done.stdout.strip()
 
 

@@ -32,7 +32,7 @@ def test_a_descendants_time_is_counted() -> None:
     worker = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (spent := cpu_times(process.pid)[PROXY]) < 0.3 and time.monotonic() < deadline:
             time.sleep(0.05)
         process.communicate(b"\n")
@@ -52,4 +52,5 @@ def test_the_generators_own_time_is_told_apart() -> None:
     end = time.process_time() + 0.1
     while time.process_time() < end:
         pass
-    assert cpu_times(os.getpid())[GENERATOR] - before >= 0.09
+    # The system tells hundredths, of its own work and of ours apart.
+    assert cpu_times(os.getpid())[GENERATOR] - before > 0.07

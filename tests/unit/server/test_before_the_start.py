@@ -137,7 +137,7 @@ def test_an_address_where_nobody_listens_is_told_in_time() -> None:
     begun = time.monotonic()
     with pytest.raises(CommandFailed, match=rf"^nobody listens at 127\.0\.0\.1:{port} \(Connection refused\): "):
         wait_for_listener(f"127.0.0.1:{port}", patience_s=0.5)
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("address", ["name.invalid:8001", "http://name.invalid:8000", "two..dots:8001"])

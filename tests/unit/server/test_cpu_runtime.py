@@ -132,7 +132,7 @@ def test_an_accelerator_that_the_configuration_names_is_the_operators_own(reposi
 def test_both_libraries_are_timed_on_the_graphs_themselves(repository: Path) -> None:
     """In a process of its own; a time is one inference's."""
     pytest.importorskip("openvino")
-    (times,) = measure(repository, undecided(repository)).values()
+    (times,) = measure(repository, undecided(repository), timeout_s=120).values()
     assert set(times) == {"onnxruntime", "openvino"}
     assert all(0 < seconds < 0.1 for seconds in times.values())
 
@@ -148,7 +148,7 @@ def test_both_libraries_are_timed_on_the_graphs_themselves(repository: Path) -> 
 )
 def test_a_process_that_fails_or_babbles_gives_no_times(repository: Path, text: str, words: str) -> None:
     with pytest.raises(MeasurementFailed, match=words):
-        measure(repository, undecided(repository), command=program(text))
+        measure(repository, undecided(repository), command=program(text), timeout_s=120)
 
 
 def test_a_process_that_hangs_is_killed(repository: Path) -> None:

@@ -19,7 +19,7 @@ SERVER = "trap 'exit 7' TERM; (trap '' TERM; while :; do sleep 0.1; done) & echo
 
 
 class Guarded:
-    def __init__(self, tmp_path: Path, script: str) -> None:
+    def __init__(self, tmp_path: Path, script: str, stop_timeout_s: int = 30) -> None:
         self.log = tmp_path / "log"
         self.working = tmp_path / "working"
         self.working.mkdir()
@@ -27,8 +27,9 @@ class Guarded:
         self.region = guard.SHARED_MEMORY / f"{self.prefix}region"
         self.region.write_bytes(b"left behind")
         options = ["--log", self.log, "--shared-memory-prefix", self.prefix, "--working-directory", self.working]
+        options += ["--stop-timeout-s", str(stop_timeout_s)]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, *options, "--stop-timeout-s", "1", "--", "sh", "-c", script],
+            [sys.executable, "-I", "-S", guard.__file__, *options, "--", "sh", "-c", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -40,11 +41,11 @@ class Guarded:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()
-        self.process.wait(10)
+        self.process.wait(60)
         self.region.unlink(missing_ok=True)
 
 
-def eventually(read: object, timeout_s: float = 10) -> str:
+def eventually(read: object, timeout_s: float = 60) -> str:
     deadline = time.monotonic() + timeout_s
     while not (found := read()):  # type: ignore[operator]
         assert time.monotonic() < deadline
@@ -67,7 +68,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 
 
 def assert_nothing_left(guarded: Guarded) -> None:
-    guarded.process.wait(10)
+    guarded.process.wait(60)
     assert not alive(guarded.server)
     assert not alive(guarded.stub)
     assert not guarded.region.exists()
@@ -95,15 +96,15 @@ def test_a_killed_server_leaves_no_stub_and_no_shared_memory(guarded: Guarded) -
 
 def test_a_killed_guard_takes_the_server_with_it(guarded: Guarded) -> None:
     guarded.process.kill()
-    guarded.process.wait(10)
+    guarded.process.wait(60)
     eventually(lambda: not alive(guarded.server))
     os.kill(guarded.stub, signal.SIGKILL)  # a real stub looks for its server by itself
 
 
 def test_a_server_that_ignores_sigterm_is_killed_in_time(tmp_path: Path) -> None:
-    guarded = Guarded(tmp_path, "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+    guarded = Guarded(tmp_path, "trap '' TERM; echo $$; while :; do sleep 0.1; done", stop_timeout_s=1)
     began = time.monotonic()
     guarded.process.terminate()
     assert_nothing_left(guarded)
-    assert 1 <= time.monotonic() - began < 5
+    assert 1 <= time.monotonic() - began < 20
     guarded.close()

@@ -36,7 +36,7 @@ def do(program: Path, commands: str) -> None:
     program.write_text(f"#!/bin/sh\n{commands}\n")
 
 
-async def run(worker: WorkerProcess, timeout_s: float = 10) -> str:
+async def run(worker: WorkerProcess, timeout_s: float = 60) -> str:
     try:
         await worker.start()
         return await asyncio.wait_for(worker.ended(), timeout_s)

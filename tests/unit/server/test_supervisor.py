@@ -76,7 +76,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def serve(plan: Plan) -> None:
-    asyncio.run(asyncio.wait_for(Supervisor(plan, on_ready=lambda: None).run(), 30))
+    asyncio.run(asyncio.wait_for(Supervisor(plan, on_ready=lambda: None).run(), 120))
 
 
 def worker() -> int | None:
@@ -94,7 +94,7 @@ def worker() -> int | None:
 async def answering(plan: Plan, unlike: int | None = None) -> int:
     """Wait for a worker, another than that one, and for its answer."""
     found = None
-    for _ in range(300):
+    for _ in range(1200):
         found = worker()
         if found not in {None, unlike}:
             break
@@ -136,7 +136,7 @@ def test_a_worker_that_died_does_not_come_back_with_other_models(plan: Plan, tmp
         await service
 
     with pytest.raises(CommandFailed, match=r"were changed while they were served: start again$"):
-        asyncio.run(asyncio.wait_for(main(), 40))
+        asyncio.run(asyncio.wait_for(main(), 120))
     assert worker() is None
 
 
@@ -191,4 +191,4 @@ def test_a_worker_comes_back_where_the_folder_of_its_numbers_is_gone(plan: Plan,
         await service
 
     with pytest.raises(CommandFailed, match=r"were changed while they were served"):
-        asyncio.run(asyncio.wait_for(main(), 40))
+        asyncio.run(asyncio.wait_for(main(), 120))
