@@ -36,15 +36,17 @@ from visavis_perf.variants_models import lay_out
 
 #: The ensemble's best load, from `visavis bench ensemble`.
 AT_ONCE = 16
-#: Turns of the variant; the unchanged service has one more.
-_TURNS = 4
-_SECONDS, _SETTLE_S, _WARM_UP_S = 1.8, 0.3, 1.2
+#: Turns of the variant, and their length; the unchanged service has one more. A comparison has two pictures, so a turn
+#: over HTTP is longer, that enough answers are counted.
+_TURNS, _SECONDS = 4, 1.8
+_HTTP_TURNS, _HTTP_SECONDS = 3, 2.8
+_SETTLE_S, _WARM_UP_S = 0.3, 1.2
 #: Requests of a turn of one at a time.
 _ONE_AT_A_TIME = 12
 #: What the list may take.
 BUDGET_S = 12 * 60
 #: Measured on two cores: a variant comes up, and ends; a request by itself; an open loop's last answers.
-_START_S, _REQUEST_S, _TAIL_S = 6.0, {ENSEMBLE: 0.032, FACEPP: 0.05, JDCLOUD: 0.05}, 0.3
+_START_S, _REQUEST_S, _TAIL_S = 5.0, {ENSEMBLE: 0.032, FACEPP: 0.05, JDCLOUD: 0.05}, 0.3
 _CONTRACTS: Mapping[str, Callable[[Caller], Contract]] = {FACEPP: FacePp, JDCLOUD: JdCloud}
 _GRAPHS = ("face_detector", "face_embedder")
 Say = Callable[[str], None]
@@ -76,8 +78,14 @@ def measure(variants: Mapping[str, Variant], say: Say, *, whole: bool) -> dict[s
 
 
 def _expected(variant: Variant) -> Expected:
-    turns = (2 * _TURNS + 1) * (_SECONDS + _TAIL_S + _ONE_AT_A_TIME * _REQUEST_S[variant.load])
-    return Expected(variant.name, _START_S + 2 * _WARM_UP_S + turns)
+    turns, seconds = _turns(variant)
+    all_s = (2 * turns + 1) * (seconds + _TAIL_S + _ONE_AT_A_TIME * _REQUEST_S[variant.load])
+    return Expected(variant.name, _START_S + 2 * _WARM_UP_S + all_s)
+
+
+def _turns(variant: Variant) -> tuple[int, float]:
+    """How many, and so many seconds each."""
+    return (_TURNS, _SECONDS) if variant.load == ENSEMBLE else (_HTTP_TURNS, _HTTP_SECONDS)
 
 
 def _row(variant: Variant, unchanged: Service, pace: Pace, say: Say) -> dict[str, Any]:
@@ -152,32 +160,33 @@ class _Turns:
         """
         known, other = self._load(self.unchanged), self._load(self.service)
         full = self._full(known)
+        turns, seconds = _turns(self.variant)
         for load in (known, other):
             full(replace(load, seconds=_WARM_UP_S))
         throughput = bracketed(
             lambda: _goodput(full(known)),
             lambda _: full(other),
             _goodput,
-            wanted=_TURNS,
-            may_repeat=lambda: self.pace.allows(2 * _SECONDS),
+            wanted=turns,
+            may_repeat=lambda: self.pace.allows(2 * seconds),
         )
         time_ms = bracketed(
             lambda: _median_ms(run_idle(known, _ONE_AT_A_TIME)),
             lambda _: _median_ms(run_idle(other, _ONE_AT_A_TIME)),
             lambda found: found,
-            wanted=_TURNS,
+            wanted=turns,
             may_repeat=lambda: self.pace.allows(2 * _ONE_AT_A_TIME * _REQUEST_S[self.variant.load]),
         )
         kinds = sum((Counter(one.result.kinds) for one in throughput.runs), Counter())
         return {"throughput": throughput.as_dict(), "one_at_a_time": time_ms.as_dict(), "answers": dict(kinds)}
 
     def _load(self, service: Service) -> Load:
-        jpegs = pictures(self.variant.pictures)
+        jpegs, seconds = pictures(self.variant.pictures), _turns(self.variant)[1]
         if self.variant.load != ENSEMBLE:
             contract = _CONTRACTS[self.variant.load](service.caller)
-            return Load(service.url, contract, bodies(contract, jpegs), rate=1.0, seconds=_SECONDS)
+            return Load(service.url, contract, bodies(contract, jpegs), rate=1.0, seconds=seconds)
         asked = TritonHttp()
-        return Load(f"http://{service.triton_http}", asked, bodies(asked, jpegs), rate=1.0, seconds=_SECONDS)
+        return Load(f"http://{service.triton_http}", asked, bodies(asked, jpegs), rate=1.0, seconds=seconds)
 
     def _full(self, known: Load) -> Callable[[Load], Summary]:
         """What fills a service: a closed loop; over HTTP, a rate a little above what it can answer.
