@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from visavis_server.ports import free_loopback_ports
+
 BINARY = shutil.which("redis-server")
 
 
@@ -20,9 +22,8 @@ class RedisServer:
     def __init__(self, directory: Path, *, password: str = "") -> None:
         self._directory = directory
         self._password = password
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        # Outside of the range of outgoing connections, which might take it while the server is stopped.
+        (self.port,) = free_loopback_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,13 +39,13 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
         options += ["--appendonly", "no"] + (["--requirepass", self._password] if self._password else [])
         self._process = subprocess.Popen([BINARY, *options], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
                 return
             except ConnectionRefusedError:
-                if time.monotonic() > deadline:
+                if self._process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 

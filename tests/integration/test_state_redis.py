@@ -137,9 +137,10 @@ async def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path) -> None:
         with server.hanging():
             begun = time.monotonic()
             outcomes = await asyncio.gather(
-                *(store.claim_nonce("space", str(n), 60) for n in range(40)), return_exceptions=True
+                *(store.claim_nonce("space", str(n), 60) for n in range(320)), return_exceptions=True
             )
-            assert time.monotonic() - begun < 3
+            # Three seconds, and what the machine takes; in turns of sixteen it would be twenty.
+            assert time.monotonic() - begun < 10
         assert {type(outcome) for outcome in outcomes} == {StateUnavailable}
         assert await store.claim_nonce("space", "new", 60)
     finally:

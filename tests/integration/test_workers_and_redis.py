@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -28,11 +29,15 @@ from contracts.jdcloud import calling as jdcloud
 from redis_server import BINARY, RedisServer
 from running import RunningService, start_service
 
+from visavis_proxy.contracts.jdcloud.admission import CHINA
 from visavis_proxy.contracts.jdcloud.route import PATH as JDCLOUD
 from visavis_proxy.credentials import Key
 
-#: Longest that a caller waits for an answer while the store is away.
-PATIENCE_S = 3.0
+#: Longest that a caller waits for an answer while the store is away: three seconds, and what the machine takes. A
+#: contract's own time is longer.
+PATIENCE_S = 6.0
+#: Of whoever must notice what became of the store.
+NOTICED_S = 20.0
 FACEPP = "/facepp/v3"
 
 
@@ -195,15 +200,28 @@ def assert_replayed(jd: Answer, ali: Answer) -> None:
     assert (ali.status, ali.body["Code"]) == (400, "SignatureNonceUsed")
 
 
-def test_calls_of_a_day_are_counted_by_all_workers_together(machine: Machine, portraits: dict[str, bytes]) -> None:
-    """``remain`` goes down by one a call, whoever answers it, after a restart too."""
-    pictures = portraits["hopper"], portraits["astronaut"]
+def day_in_china() -> date:
+    return datetime.now(CHINA).date()
+
+
+def calls_left(machine: Machine, *pictures: bytes) -> list[int]:
+    """What eight calls say is left, of which four come after a restart."""
     left = []
     for is_restarted in (False, True):
         if is_restarted:
             machine.restart()
         for worker in workers(machine.service) * 2:
             left.append(send(machine.service, jdcloud_call(machine.service, *pictures), worker).body["remain"])
+    return left
+
+
+def test_calls_of_a_day_are_counted_by_all_workers_together(machine: Machine, portraits: dict[str, bytes]) -> None:
+    """``remain`` goes down by one a call, whoever answers it, after a restart too."""
+    day: date | None = None
+    left: list[int] = []
+    # Once more where China's midnight came meanwhile.
+    while day != day_in_china():
+        day, left = day_in_china(), calls_left(machine, portraits["hopper"], portraits["astronaut"])
     assert left == list(range(left[0], left[0] - 8, -1))
 
 
@@ -269,7 +287,7 @@ def test_without_redis_every_room_says_so_at_once_and_recovers(
 def assert_all_become(service: RunningService, status: int, *, missing: str | None) -> None:
     """Ready or not; each worker keeps what it found for a second."""
     for worker in workers(service):
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + NOTICED_S
         while (answer := send(service, Sent("GET", "/health/ready"), worker)).status != status:
             assert time.monotonic() < deadline
             time.sleep(0.1)
