@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
+import time
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -245,8 +246,17 @@ def test_good_and_bad_pictures_at_once_each_get_their_own_answer(
 
 
 def executions(service: RunningService) -> dict[str, tuple[int, int]]:
-    statistics = httpx.get(f"http://{service.http}/v2/models/stats").json()["model_stats"]
-    return {model["name"]: (model["inference_count"], model["execution_count"]) for model in statistics}
+    """Of every model, when no more are added: an answer leaves Triton before it is counted there."""
+
+    def read() -> dict[str, tuple[int, int]]:
+        statistics = httpx.get(f"http://{service.http}/v2/models/stats", timeout=20).json()["model_stats"]
+        return {model["name"]: (model["inference_count"], model["execution_count"]) for model in statistics}
+
+    before, now = None, read()
+    while before != now:
+        time.sleep(0.2)
+        before, now = now, read()
+    return now
 
 
 def test_batches_form_across_requests(service: RunningService, portraits: dict[str, bytes]) -> None:
