@@ -19,7 +19,7 @@ from running import RunningService, start_service
 from visavis_server.stubs import children_of
 
 #: Of a restart of Triton, or of a worker after the ten seconds without a sign of life.
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 BUSY = "CONCURRENCY_LIMIT_EXCEEDED"
 
 
@@ -63,7 +63,7 @@ class Callers:
         self._service = service
         self._picture = picture
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(2)]
+        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(2)]
         self.told: list[tuple[str, float]] = []
 
     def _call(self) -> None:

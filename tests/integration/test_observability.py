@@ -16,14 +16,15 @@ def asked(service: RunningService, portraits: dict[str, bytes]) -> RunningServic
     form = {"api_key": service.key_id, "api_secret": service.secret}
     pictures = {"image_file1": portraits["hopper"], "image_file2": portraits["hopper"]}
     assert httpx.post(f"{service.url}/facepp/v3/compare", data=form, files=pictures, timeout=30).status_code == 200
-    wrong = httpx.post(f"{service.url}/facepp/v3/compare?api_secret={service.secret}", data={"api_key": "no such"})
+    url = f"{service.url}/facepp/v3/compare?api_secret={service.secret}"
+    wrong = httpx.post(url, data={"api_key": "no such"}, timeout=30)
     assert wrong.status_code == 401
     return service
 
 
 def test_triton_tells_what_is_asked_of_it(asked: RunningService) -> None:
     """With the labels that are asked for, whatever there is of a GPU aside."""
-    told = samples(httpx.get(f"http://{asked.metrics}/metrics").text)
+    told = samples(httpx.get(f"http://{asked.metrics}/metrics", timeout=20).text)
     for whose, expression in expressions():
         of_triton = {name for name in names(expression) if name.startswith("nv_")} - OF_A_GPU
         assert of_triton <= set(told), whose
@@ -34,7 +35,7 @@ def test_triton_tells_what_is_asked_of_it(asked: RunningService) -> None:
 
 def test_the_workers_tell_together_what_is_going_on(asked: RunningService) -> None:
     """Levels and their limits, who is ready, what was started again, and what became of a request."""
-    told = samples(httpx.get(f"{asked.url}/metrics").text)
+    told = samples(httpx.get(f"{asked.url}/metrics", timeout=20).text)
     at_any_time = {
         *("visavis_workers", "visavis_engine_ready", "visavis_build_info", "visavis_restarts_total"),
         *("visavis_pictures_in_flight", "visavis_pictures_in_flight_limit", "visavis_requests_waiting"),

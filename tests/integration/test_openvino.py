@@ -31,7 +31,7 @@ def accelerated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSer
 
 def accelerators(service: RunningService, model: str) -> list[dict[str, object]]:
     """Those of the configuration that Triton has loaded."""
-    config = httpx.get(f"http://{service.http}/v2/models/{model}/config").json()
+    config = httpx.get(f"http://{service.http}/v2/models/{model}/config", timeout=20).json()
     found: list[dict[str, object]] = config["optimization"]["execution_accelerators"]["cpu_execution_accelerator"]
     return found
 

@@ -68,7 +68,7 @@ def triton(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield f"http://127.0.0.1:{http}"
         process.terminate()
         grace_s = int(next(word.partition("=")[2] for word in arguments if word.startswith("--exit-timeout-secs=")))
-        assert process.wait(grace_s + 5) == 0
+        assert process.wait(grace_s + 20) == 0
     finally:
         # Whatever failed: itself, and the processes of its models.
         with suppress(ProcessLookupError):
@@ -80,7 +80,7 @@ def wait_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=1):
+            with urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5):
                 return
         except OSError:
             time.sleep(0.1)
@@ -103,16 +103,17 @@ def proxy(models: Path, triton: str, tmp_path_factory: pytest.TempPathFactory) -
 def test_triton_has_the_instances_of_its_cores(triton: str) -> None:
     """As the export's script set them; and its health is what the probes ask for."""
     for model, count in (("image_decoder", 2), ("face_detector", CORES), ("face_embedder", CORES)):
-        config = httpx.get(f"{triton}/v2/models/{model}/config").json()
+        config = httpx.get(f"{triton}/v2/models/{model}/config", timeout=20).json()
         assert sum(group["count"] for group in config["instance_group"]) == count
     for probe in ("startupProbe", "livenessProbe"):
         asked = container(POD, "triton")[probe]["exec"]["command"][-1]
-        assert httpx.get(triton + asked.partition(":8000")[2]).status_code == 200
+        assert httpx.get(triton + asked.partition(":8000")[2], timeout=20).status_code == 200
 
 
 def test_the_proxy_compares_in_front_of_it(proxy: RunningService, portraits: dict[str, bytes]) -> None:
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert httpx.get(proxy.url + container(POD, "proxy")[probe]["httpGet"]["path"]).status_code == 200
+        path = container(POD, "proxy")[probe]["httpGet"]["path"]
+        assert httpx.get(proxy.url + path, timeout=20).status_code == 200
     keys = {"api_key": proxy.key_id, "api_secret": proxy.secret}
     files = {f"image_file{n}": portraits[name] for n, name in ((1, "hopper"), (2, "astronaut"))}
     answer = httpx.post(f"{proxy.url}/facepp/v3/compare", data=keys, files=files, timeout=20)
