@@ -166,7 +166,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             line += f"{row['ready_s']:>6.0f} s"
             for part in ("ensemble", "embedder"):
                 figure, default = best(row[part]), best(rows[0].get(part, ()))
-                line += f"{figure:>10.0f}/s{f'x {figure / default:.2f}' if default else '':>8}"
+                line += f"{figure:>10.0f}/s" if figure else f"{'–':>12}"
+                line += f"{f'x {figure / default:.2f}' if figure and default else '':>8}"
         lines.append(line + (f"  {row.get('fault') or row.get('differs') or ''}"))
     return lines
 

@@ -278,6 +278,7 @@ class TestChoices:
         _, first, second, third = choices.table(rows)
         assert "2000/s  x 1.00" in first
         assert "3000/s  x 1.50" in second
+        assert second.split()[6] == "–"
         assert second.endswith("embeddings differ")
         assert third.split() == ["x", "no"]
 
