@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from visavis_perf.bare import Runtime, decode, load
+from visavis_perf.bare import DECODERS, Ways, load
 from visavis_perf.inputs import DETECTOR_SIDE, EMBEDDER_SIDE
 
 #: A picture's, under the names of the service's steps; letterboxing is the decoder's there, too.
@@ -24,19 +24,19 @@ _ALIGNED = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366]]
 class BareService:
     """The same work as a request of the service, in this process: decode, letterbox, detect, align, embed."""
 
-    def __init__(self, runtime: Runtime, repository: Path, *, threads: int = 1, pictures_at_once: int = 1) -> None:
+    def __init__(self, ways: Ways, repository: Path, threads: int = 1, pictures_at_once: int = 1) -> None:
         """``threads``: those of each graph, as the service's own configuration has them."""
         cv2.setNumThreads(threads)
+        self._decode = DECODERS[ways.decoder]
         self._lanes = [
             tuple(
-                load(runtime, repository / model / "1" / "model.onnx", threads=threads)
-                for model in ("face_detector", "face_embedder")
+                load(way.runtime, repository / model / "1" / "model.onnx", threads=threads)
+                for model, way in (("face_detector", ways.detector), ("face_embedder", ways.embedder))
             )
             for _ in range(pictures_at_once)
         ]
         self._pool = ThreadPoolExecutor(pictures_at_once)
-        #: Seconds of each picture's parts, as PARTS has them.
-        self.parts_s: list[tuple[float, ...]] = []
+        self._parts_s: list[tuple[float, ...]] = []
 
     def answer(self, jpegs: Sequence[bytes]) -> list[npt.NDArray[np.float32]]:
         """Embeddings of one request's pictures, at most one for each lane, side by side."""
@@ -47,7 +47,7 @@ class BareService:
     def _one(self, lane: int, jpeg: bytes) -> npt.NDArray[np.float32]:
         detector, embedder = self._lanes[lane]
         clock = [time.perf_counter()]
-        picture = decode(jpeg)
+        picture = self._decode(jpeg)
         height, width = picture.shape[:2]
         scale = DETECTOR_SIDE / max(height, width)
         letterbox = np.zeros((1, DETECTOR_SIDE, DETECTOR_SIDE, 3), np.uint8)
@@ -61,7 +61,7 @@ class BareService:
         clock.append(time.perf_counter())
         embedding: npt.NDArray[np.float32] = np.array(embedder(face[None])["embedding"][0], np.float32)
         clock.append(time.perf_counter())
-        self.parts_s.append(tuple(after - before for before, after in pairwise(clock)))
+        self._parts_s.append(tuple(after - before for before, after in pairwise(clock)))
         return embedding
 
     def times_s(self, requests: Sequence[Sequence[bytes]]) -> list[float]:
@@ -73,6 +73,7 @@ class BareService:
             times.append(time.perf_counter() - start)
         return times
 
-    def close(self) -> None:
-        """End its threads."""
-        self._pool.shutdown()
+    def take_parts_s(self) -> list[tuple[float, ...]]:
+        """Seconds of the parts, as PARTS has them, of each picture since the last call."""
+        taken, self._parts_s = self._parts_s, []
+        return taken

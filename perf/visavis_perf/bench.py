@@ -10,9 +10,10 @@ from typing import Any
 
 from visavis_perf import machine, served
 from visavis_perf.bare import runtimes
+from visavis_perf.child import LimitFailed
 from visavis_perf.http_steps import contracts, curve_step
 from visavis_perf.idle import idle_step
-from visavis_perf.limit import LimitFailed, limits
+from visavis_perf.limit import limits
 from visavis_perf.overload import overload_step
 from visavis_perf.peer import beside_peer_step, peer_step, small_peer_step
 from visavis_perf.peer_weights import PeerWeightsMissing, peer_weights
@@ -151,7 +152,7 @@ def measure(
         for fault in found.unable.values():
             say(f"  left out: {fault}")
         for name in sets:
-            say(f"  {found.burst(name):.1f} images/s with the {name} set, by {found.runtimes[name]}")
+            say(f"  {found.burst(name):.1f} images/s with the {name} set, by {found.ways[name]}")
         try:
             _measure_all(bench, choice, say)
         except (LimitFailed, PeerWeightsMissing, ServiceFailed, OSError) as error:

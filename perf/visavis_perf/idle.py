@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
-from visavis_perf.bare import Runtime
+from visavis_perf.bare import Ways
 from visavis_perf.bare_service import PARTS, BareService
 from visavis_perf.brackets import Bracketed, bracketed
+from visavis_perf.child import Child
 from visavis_perf.contracts import OK, Contract
 from visavis_perf.http_steps import contracts, load_of
 from visavis_perf.load import run_idle
@@ -25,21 +26,22 @@ from visavis_perf.triton_trace import TraceMissing, passed_ms, tracing
 _WARM_UP_TURNS = 2
 #: About what a turn of each takes.
 _TURNS_S = 1.0
+_BARE_TIMEOUT_S = 120.0
 Item = TypeVar("Item")
 
 
 def idle_step(bench: Run, service: Service) -> dict[str, Any]:
     """One picture (AWS) and a comparison (Face++), each against the bare work with the same threads."""
-    runtime = bench.limits.runtimes["250"]
+    ways = bench.limits.alone("250")
     threads = _graph_threads(configuration(service, "face_embedder"))
     served_by = {model: _library(configuration(service, model)) for model in ("face_detector", "face_embedder")}
     known = contracts(service)
-    rows = {name: _in_turns(bench, service, known[name], runtime, threads) for name in ("aws", "facepp")}
+    rows = {name: _in_turns(bench, service, known[name], ways, threads) for name in ("aws", "facepp")}
     traced = {
         "traced": _traced(bench, service, known["aws"]),
         "traced_facepp": _traced(bench, service, known["facepp"]),
     }
-    return {"runtime": str(runtime), "threads": threads, "served_by": served_by, "contracts": rows, **traced}
+    return {"runtime": str(ways), "threads": threads, "served_by": served_by, "contracts": rows, **traced}
 
 
 def _traced(bench: Run, service: Service, contract: Contract) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def _divided(bench: Run, service: Service, contract: Contract) -> dict[str, Any]
     return {"pictures": len(passed), "milliseconds": rows}
 
 
-def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime, threads: int) -> dict[str, Any]:
+def _in_turns(bench: Run, service: Service, contract: Contract, ways: Ways, threads: int) -> dict[str, Any]:
     """Bare, service, bare, service …: a turn of the service is compared with its two neighbours.
 
     Raises:
@@ -81,12 +83,13 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
     jpegs, size = bench.pictures["250"], bench.plan.idle_requests
     load = load_of(bench, service, contract, "250")
     lanes = contract.pictures_per_request
-    bare = BareService(runtime, REPOSITORY, threads=threads, pictures_at_once=lanes)
+    bare = Child(BareService, ways, REPOSITORY, threads, lanes)
     requests = [jpegs[index : index + lanes] for index in range(len(jpegs) - lanes)]
     bare_turns, service_turns = count(), count()
 
     def bare_turn() -> float:
-        return _p50_ms(bare.times_s(turn_of(requests, next(bare_turns), size)))
+        bare.send("times_s", turn_of(requests, next(bare_turns), size))
+        return _p50_ms(bare.receive(_BARE_TIMEOUT_S))
 
     def service_turn(_: float) -> list[Sample]:
         return run_idle(replace(load, bodies=turn_of(load.bodies, next(service_turns), size)), size)
@@ -94,11 +97,13 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
     def p50_ms(samples: Sequence[Sample]) -> float:
         return _p50_ms([sample.latency_s for sample in samples if sample.kind == OK])
 
-    for _ in range(_WARM_UP_TURNS):
-        bare_turn()
-        service_turn(0.0)
-    bare.parts_s.clear()
     try:
+        bare.receive(_BARE_TIMEOUT_S)
+        for _ in range(_WARM_UP_TURNS):
+            bare_turn()
+            service_turn(0.0)
+        bare.send("take_parts_s")
+        bare.receive(_BARE_TIMEOUT_S)
         found = bracketed(
             bare_turn,
             service_turn,
@@ -106,9 +111,11 @@ def _in_turns(bench: Run, service: Service, contract: Contract, runtime: Runtime
             wanted=bench.plan.idle_turns,
             may_repeat=lambda: bench.pace.allows(_TURNS_S),
         )
+        bare.send("take_parts_s")
+        taken = bare.receive(_BARE_TIMEOUT_S)
     finally:
         bare.close()
-    parts = [dict(zip(PARTS, (1000 * part for part in picture), strict=True)) for picture in bare.parts_s]
+    parts = [dict(zip(PARTS, (1000 * part for part in picture), strict=True)) for picture in taken]
     return _row(found) | {"bare_parts_ms": typical_ms(parts)}
 
 

@@ -1,4 +1,4 @@
-"""The limit: images/s of decoder, detector and embedder in bare loops on all cores, by the best runtime here.
+"""The limit: images/s of decoder, detector and embedder in bare loops on all cores, each done in the best way here.
 
 A machine that others use as well is faster in one minute than in the next. So the loops' processes stay, waiting
 without any work, and every measurement that is judged has a short burst of them right before it and right after it.
@@ -6,34 +6,26 @@ without any work, and every measurement that is judged has a short burst of them
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from visavis_perf.bare import BareLoop, BareResult, Runtime, runtimes
+from visavis_perf.bare import BATCHES, BareLoop, BareResult, Runtime, Way, Ways, runtimes
+from visavis_perf.child import Child, LimitFailed
 
 Sets = Mapping[str, Sequence[bytes]]
 #: Processes that waited for minutes find cold caches and a core that clocked down.
 WARM_UP_S = 0.5
-#: Each runtime has so many turns with each set before one is chosen.
-TRIES = 2
+#: Each way of running the graphs has so many turns before one is chosen.
+TRIES = 3
 _START_TIMEOUT_S = 120.0
 _ANSWER_TIMEOUT_S = 30.0
-_FAULT_LENGTH = 300
 _PARTS = ("decode", "detect", "embed")
-
-
-class LimitFailed(Exception):
-    """A bare loop did not come to its end; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,99 +51,78 @@ def cores() -> int:
 
 
 class BareProcesses:
-    """One process of one thread on each core; between bursts they wait for a pipe."""
+    """One process of one thread on each core."""
 
-    def __init__(self, runtime: Runtime, repository: Path, sets: Sets) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._runtime = runtime
-        self._pipes: list[Connection] = []
-        self._processes = []
-        for core in range(cores()):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve_bursts, args=(theirs, runtime, repository, sets, core), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+    def __init__(self, runtimes: Sequence[Runtime], repository: Path, sets: Sets) -> None:
+        self._children = [Child(BareLoop, runtimes, repository, sets, core) for core in range(cores())]
 
-    def wait(self) -> None:
-        """Until every process has compiled its graphs.
+    def wait(self) -> dict[Runtime, str]:
+        """Until every process has compiled its graphs; runtimes that cannot run them, and what they say.
 
         Raises:
-            LimitFailed: a runtime cannot run them.
+            LimitFailed: a process ended.
         """
-        faults = {self._receive(pipe, _START_TIMEOUT_S) for pipe in self._pipes} - {None}
-        if faults:
-            raise LimitFailed(f"{self._runtime} cannot run these graphs: {'; '.join(faults)}")
+        for child in self._children:
+            child.receive(_START_TIMEOUT_S)
+        unable: dict[Runtime, str] = {}
+        for child in self._children:
+            child.send("told_unable")
+            unable |= child.receive(_ANSWER_TIMEOUT_S)
+        return unable
 
-    def burst(self, name: str, seconds: float) -> Burst:
+    def fastest_decoders(self) -> dict[str, str]:
+        """By set; the other processes wait."""
+        first = self._children[0]
+        first.send("fastest_decoders")
+        return dict(first.receive(_START_TIMEOUT_S))
+
+    def keep(self, runtimes: Sequence[Runtime]) -> None:
+        """Let the other runtimes' graphs go."""
+        for child in self._children:
+            child.send("keep", runtimes)
+            child.receive(_ANSWER_TIMEOUT_S)
+
+    def burst(self, name: str, ways: Ways, seconds: float) -> Burst:
         """Work through a set on all cores for so long, after a warm-up.
 
         Raises:
             LimitFailed: a process ended.
         """
         begin = time.monotonic() + WARM_UP_S
-        for pipe in self._pipes:
-            # One that has ended is found out below, by the answer that does not come.
-            with contextlib.suppress(ConnectionError):
-                pipe.send((name, begin, seconds))
-        return Burst.of([self._receive(pipe, seconds + _ANSWER_TIMEOUT_S) for pipe in self._pipes])
+        for child in self._children:
+            child.send("run", name, ways, begin, seconds)
+        return Burst.of([child.receive(seconds + _ANSWER_TIMEOUT_S) for child in self._children])
 
     def close(self) -> None:
         """End the processes."""
-        for pipe in self._pipes:
-            pipe.close()
-        for process in self._processes:
-            process.join(timeout=5)
-            if process.is_alive():
-                process.kill()
-
-    def _receive(self, pipe: Connection, timeout_s: float) -> Any:
-        try:
-            if pipe.poll(timeout_s):
-                return pipe.recv()
-        except (EOFError, ConnectionError):
-            raise LimitFailed(f"the bare loop with {self._runtime} ended; its error stands above") from None
-        raise LimitFailed(f"the bare loop with {self._runtime} gave no answer in time")
-
-
-def _serve_bursts(pipe: Connection, runtime: Runtime, repository: Path, sets: Sets, core: int) -> None:
-    """A process's life: it ends with the bench, whose interrupt from the keyboard is not its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        loop = BareLoop(runtime, repository, sets, core)
-    except Exception as error:
-        # Whatever a runtime says of a graph that it cannot compile: it has no error of its own that all share.
-        pipe.send(" ".join(f"{type(error).__name__}: {error}".split())[-_FAULT_LENGTH:])
-        return
-    pipe.send(None)
-    while True:
-        try:
-            name, begin, seconds = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(loop.run(name, begin, seconds))
+        for child in self._children:
+            child.close()
 
 
 @dataclass(slots=True)
 class Limits:
     """The limit with each set of pictures, measured as often as it is wanted."""
 
-    #: By set.
-    runtimes: dict[str, Runtime]
-    #: Best rate of every runtime when they were tried, by set.
-    tried: dict[str, dict[str, float]]
+    #: The best ones, by set.
+    ways: dict[str, Ways]
+    #: Milliseconds of a core for a picture, at best, of every way of running the graphs that was tried.
+    tried: dict[Way, dict[str, float]]
     #: Runtimes that cannot run the graphs, and what they say.
-    unable: dict[str, str]
+    unable: dict[Runtime, str]
     burst_seconds: float
-    _processes: Mapping[Runtime, BareProcesses]
+    _processes: BareProcesses
     _bursts: dict[str, list[Burst]] = field(default_factory=dict)
 
     def burst(self, name: str) -> float:
         """Images a second now."""
-        found = self._processes[self.runtimes[name]].burst(name, self.burst_seconds)
+        found = self._processes.burst(name, self.ways[name], self.burst_seconds)
         self._bursts.setdefault(name, []).append(found)
         return found.images_per_s
+
+    def alone(self, name: str) -> Ways:
+        """The best ones for a picture that nobody else's can be merged with."""
+        detector, embedder = best_graphs({way: ms for way, ms in self.tried.items() if way.batch == 1})
+        return Ways(self.ways[name].decoder, detector, embedder)
 
     def as_dict(self) -> dict[str, Any]:
         """For the results file: every burst, their median and how far the machine swung between them."""
@@ -160,21 +131,21 @@ class Limits:
     def _row(self, name: str, bursts: Sequence[Burst]) -> dict[str, Any]:
         rates = [burst.images_per_s for burst in bursts]
         return {
-            "runtime": str(self.runtimes[name]),
+            "runtime": str(self.ways[name]),
             "processes": cores(),
             "images_per_s": median(rates),
             "slowest": min(rates),
             "fastest": max(rates),
             "bursts": [round(rate, 2) for rate in rates],
-            "tried": self.tried[name],
-            "unable": self.unable,
+            "tried": {str(way): ms for way, ms in self.tried.items()},
+            "unable": {str(runtime): said for runtime, said in self.unable.items()},
             "core_ms": {part: median(burst.core_ms[part] for burst in bursts) for part in _PARTS},
         }
 
 
 @contextmanager
 def limits(repository: Path, sets: Sets, *, try_seconds: float, burst_seconds: float) -> Iterator[Limits]:
-    """Choose the best runtime for each set; its processes stay until the end.
+    """Choose the best ways for each set; the processes stay until the end.
 
     Raises:
         LimitFailed: a graph is missing, or no runtime can run it.
@@ -182,38 +153,37 @@ def limits(repository: Path, sets: Sets, *, try_seconds: float, burst_seconds: f
     for model in ("face_detector", "face_embedder"):
         if not (repository / model / "1" / "model.onnx").is_file():
             raise LimitFailed(f"{model} has no graph yet: run `make export`")
-    with ExitStack() as stack:
-        processes: dict[Runtime, BareProcesses] = {}
-        for runtime in runtimes():
-            processes[runtime] = BareProcesses(runtime, repository, sets)
-            stack.callback(processes[runtime].close)
-        unable = _leave_out_unable(processes)
-        if not processes:
+    installed = runtimes()
+    processes = BareProcesses(installed, repository, sets)
+    try:
+        unable = processes.wait()
+        able = [runtime for runtime in installed if runtime not in unable]
+        if not able:
             raise LimitFailed("; ".join(unable.values()))
-        tried = {name: _try(processes, name, try_seconds) for name in sets}
-        chosen = {name: max(rates, key=lambda runtime: rates[runtime]) for name, rates in tried.items()}
-        for runtime in set(processes) - set(chosen.values()):
-            processes[runtime].close()
-        told = {name: {str(runtime): rate for runtime, rate in rates.items()} for name, rates in tried.items()}
-        yield Limits(chosen, told, unable, burst_seconds, processes)
+        decoders = processes.fastest_decoders()
+        tried = _try(processes, able, next(iter(sets)), decoders, try_seconds)
+        detector, embedder = best_graphs(tried)
+        processes.keep([detector.runtime, embedder.runtime])
+        ways = {name: Ways(decoder, detector, embedder) for name, decoder in decoders.items()}
+        yield Limits(ways, tried, unable, burst_seconds, processes)
+    finally:
+        processes.close()
 
 
-def _leave_out_unable(processes: dict[Runtime, BareProcesses]) -> dict[str, str]:
-    """Wait for all of them; those that fail leave the table, and what they say is told."""
-    unable = {}
-    for runtime, some in tuple(processes.items()):
-        try:
-            some.wait()
-        except LimitFailed as error:
-            unable[str(runtime)] = str(error)
-            processes.pop(runtime).close()
-    return unable
+def best_graphs(tried: Mapping[Way, Mapping[str, float]]) -> tuple[Way, Way]:
+    """The ways with the fewest milliseconds, for detector and embedder: they need not be the same."""
+    return min(tried, key=lambda way: tried[way]["detect"]), min(tried, key=lambda way: tried[way]["embed"])
 
 
-def _try(processes: Mapping[Runtime, BareProcesses], name: str, seconds: float) -> dict[Runtime, float]:
-    """Best turn of each runtime, in turns: a neighbour's second of work must not choose."""
-    best = dict.fromkeys(processes, 0.0)
+def _try(
+    processes: BareProcesses, able: Sequence[Runtime], name: str, decoders: Mapping[str, str], seconds: float
+) -> dict[Way, dict[str, float]]:
+    """Best turn of each way, in turns: a neighbour's second of work must not choose."""
+    ways = [Way(runtime, batch) for runtime in able for batch in BATCHES]
+    bursts: dict[Way, list[Burst]] = {way: [] for way in ways}
     for _ in range(TRIES):
-        for runtime, some in processes.items():
-            best[runtime] = max(best[runtime], some.burst(name, seconds).images_per_s)
-    return best
+        for way in ways:
+            bursts[way].append(processes.burst(name, Ways(decoders[name], way, way), seconds))
+    return {
+        way: {part: min(burst.core_ms[part] for burst in bursts[way]) for part in ("detect", "embed")} for way in ways
+    }

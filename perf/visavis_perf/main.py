@@ -15,7 +15,7 @@ from rich.table import Table
 
 from visavis_perf import bench as bench_module
 from visavis_perf import machine, results
-from visavis_perf.limit import LimitFailed
+from visavis_perf.child import LimitFailed
 from visavis_perf.peer_weights import PeerWeightsMissing
 from visavis_perf.perf_analyzer import PerfAnalyzerFailed, find_perf_analyzer
 from visavis_perf.pictures import PicturesMissing

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from visavis_perf.bare import BATCHES
 from visavis_perf.limit import TRIES, WARM_UP_S
 from visavis_perf.plan import LONGER_BESIDE_PEER, Plan
 from visavis_perf.scenario_files import Scenario
@@ -102,7 +103,7 @@ def expected(
 ) -> list[Expected]:  # fmt: skip
     """Every step in its order; ``http`` are contracts with their sets, ``other`` steps that are no argument file."""
     costs = Costs(plan)
-    tries = runtimes * sets * TRIES * (plan.try_seconds + WARM_UP_S)
+    tries = runtimes * len(BATCHES) * TRIES * (plan.try_seconds + WARM_UP_S)
     steps = [Expected("limit", runtimes * _LOOPS_START_S + tries + sets * costs.burst)]
     if "start" in other:
         steps.append(Expected("start", _SERVICE_START_S))

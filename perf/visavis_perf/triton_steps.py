@@ -26,7 +26,7 @@ def scenario_step(bench: Run, service: Service, scenario: Scenario) -> dict[str,
     assert address is not None  # noqa: S101 (only the peer has none)
     path = input_file(scenario.model, scenario.pictures, bench.source)
     # Shares of the limit are rates of the set that it is known for, or of the small pictures.
-    limit = bench.limits.burst(scenario.pictures if scenario.pictures in bench.limits.runtimes else "250")
+    limit = bench.limits.burst(scenario.pictures if scenario.pictures in bench.limits.ways else "250")
 
     def measure(value: str, effort: Effort) -> Point:
         return run_point(scenario, value, address, path, effort)

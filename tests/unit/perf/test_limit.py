@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import time
 from itertools import islice
 from pathlib import Path
@@ -11,12 +13,15 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from visavis_perf import limit, pictures
-from visavis_perf.bare import BareResult, Runtime
-from visavis_perf.limit import BareProcesses, Burst, LimitFailed, limits
+from visavis_perf import bare, limit, pictures
+from visavis_perf.bare import DECODERS, BareLoop, BareResult, Runtime, Way, Ways, fastest_decoder
+from visavis_perf.child import Child, LimitFailed
+from visavis_perf.limit import BareProcesses, Burst, best_graphs, limits
 from visavis_perf.pictures import PICTURE_SETS
+from visavis_server import tuning
 
 _RUNTIME = Runtime("onnxruntime", "float32")
+_WAYS = Ways("simplejpeg", Way(_RUNTIME), Way(_RUNTIME))
 
 
 @pytest.fixture(scope="module")
@@ -69,29 +74,91 @@ def test_graphs_that_no_runtime_can_run_are_told(tmp_path: Path, jpegs: list[byt
 
 
 def test_a_runtime_that_fails_leaves_the_choice_to_the_others(
-    repository: Path, jpegs: list[bytes], tmp_path: Path
+    repository: Path, jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told by name."""
-    bad, good = Runtime("onnxruntime", "bad"), _RUNTIME
-    processes = {
-        bad: BareProcesses(bad, tmp_path, {"250": jpegs}),
-        good: BareProcesses(good, repository, {"250": jpegs}),
+    bad = Runtime("openvino", "without a file")
+    load = bare.load
+
+    def failing(runtime: Runtime, graph: Path, *, threads: int = 1) -> bare.Graph:
+        return load(runtime, graph / "none" if runtime == bad else graph, threads=threads)
+
+    monkeypatch.setattr(bare, "load", failing)
+    loop = BareLoop([bad, _RUNTIME], repository, {"250": jpegs}, core=0)
+    assert loop.run("250", _WAYS, 0.0, time.monotonic() + 0.1).images
+    assert "openvino without a file cannot run these graphs" in loop.told_unable()[bad]
+
+
+def test_each_graph_has_its_own_best_way() -> None:
+    """The one that is quickest for the detector need not be for the embedder; alone, only batches of one count."""
+    other = Runtime("openvino", "bfloat16")
+    tried = {
+        Way(_RUNTIME, 1): {"detect": 10.0, "embed": 15.0},
+        Way(_RUNTIME, 4): {"detect": 11.0, "embed": 13.0},
+        Way(other, 1): {"detect": 20.0, "embed": 14.0},
     }
+    assert best_graphs(tried) == (Way(_RUNTIME, 1), Way(_RUNTIME, 4))
+    found = limit.Limits({"250": _WAYS}, tried, {}, 1.0, None)  # type: ignore[arg-type]
+    assert found.alone("250") == Ways("simplejpeg", Way(_RUNTIME, 1), Way(other, 1))
+
+
+def test_a_picture_is_counted_once_however_many_a_graph_takes(repository: Path, jpegs: list[bytes]) -> None:
+    """Each part does as many pictures as the others."""
+    done = {"detect": 0, "embed": 0}
+    loop = BareLoop([_RUNTIME], repository, {"250": jpegs}, core=0)
+
+    def counting(part: str, graph: bare.Graph) -> bare.Graph:
+        def run(batch: bare.Pixels) -> dict[str, bare.Pixels]:
+            done[part] += len(batch)
+            return graph(batch)
+
+        return run
+
+    detector, embedder = loop._graphs[_RUNTIME]
+    loop._graphs[_RUNTIME] = counting("detect", detector), counting("embed", embedder)
+    ways = Ways("OpenCV", Way(_RUNTIME, 1), Way(_RUNTIME, 4))
+    found = loop._work("250", ways, time.monotonic() + 0.2)
+    assert found.images == done["detect"] == done["embed"] > 0
+
+
+def test_the_quickest_decoder_is_chosen(jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them give the detector what it needs, in RGB."""
+    shapes = {name: decoder(jpegs[0]).shape for name, decoder in DECODERS.items()}
+    assert set(shapes.values()) == {(250, 250, 3)}
+    reds = {name: round(float(decoder(jpegs[0])[..., 0].mean())) for name, decoder in DECODERS.items()}
+    assert max(reds.values()) - min(reds.values()) <= 2
+
+    def slow(jpeg: bytes) -> bare.Pixels:
+        time.sleep(0.005)
+        return DECODERS["OpenCV"](jpeg)
+
+    monkeypatch.setattr(bare, "DECODERS", {"slow": slow, "OpenCV": DECODERS["OpenCV"]})
+    assert fastest_decoder(jpegs) == "OpenCV"
+
+
+def test_the_bare_work_has_the_memory_of_a_served_model() -> None:
+    """Else the service could beat its limit; the bench itself, and what else it starts, is left as it is."""
+    child = Child(importlib.import_module, "os")
     try:
-        unable = limit._leave_out_unable(processes)
-        assert list(processes) == [good]
-        assert "onnxruntime bad cannot run these graphs" in unable["onnxruntime bad"]
+        child.receive(60)
+        for name, value in tuning.ENVIRONMENT.items():
+            child.send("getenv", name)
+            assert child.receive(10) == value
+        child.send("stat", "missing")
+        with pytest.raises(LimitFailed, match="FileNotFoundError"):
+            child.receive(10)
     finally:
-        processes[good].close()
+        child.close()
+    assert os.environ.get("GLIBC_TUNABLES") != tuning.ENVIRONMENT["GLIBC_TUNABLES"]
 
 
 def test_processes_wait_without_work_and_end_with_the_bench(repository: Path, jpegs: list[bytes]) -> None:
     """Blocked on a pipe: what they would spend between bursts, the measured service could not have."""
     known = {process.pid for process in psutil.Process().children()}
-    processes = BareProcesses(_RUNTIME, repository, {"250": jpegs})
+    processes = BareProcesses([_RUNTIME], repository, {"250": jpegs})
     try:
         processes.wait()
-        processes.burst("250", 0.1)
+        processes.burst("250", _WAYS, 0.1)
         ours = [process for process in psutil.Process().children(recursive=True) if process.pid not in known]
         before = sum(sum(process.cpu_times()[:2]) for process in ours)
         time.sleep(0.5)
@@ -104,13 +171,13 @@ def test_processes_wait_without_work_and_end_with_the_bench(repository: Path, jp
 
 def test_a_process_that_ends_is_a_failure_and_no_hang(repository: Path, jpegs: list[bytes]) -> None:
     """A bench without its yardstick has nothing to say."""
-    processes = BareProcesses(_RUNTIME, repository, {"250": jpegs})
+    processes = BareProcesses([_RUNTIME], repository, {"250": jpegs})
     try:
         processes.wait()
-        for process in processes._processes:
-            process.kill()
-        with pytest.raises(LimitFailed, match="onnxruntime float32"):
-            processes.burst("250", 0.1)
+        for child in processes._children:
+            child.process.kill()
+        with pytest.raises(LimitFailed, match="process of the bare work ended"):
+            processes.burst("250", _WAYS, 0.1)
     finally:
         processes.close()
 
