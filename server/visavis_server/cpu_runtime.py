@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,11 +17,13 @@ from visavis_server.device import Device, choose_device
 from visavis_server.errors import CommandFailed
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
+from visavis_server.own_programs import module_command
 
 _PROCESSOR = Path("/proc/cpuinfo")
 _MATRIX_UNITS = "amx_bf16"
 #: The turns take two seconds or three; on a busy machine more, and then the start goes on without them.
 _TIMEOUT_S = 10.0
+_TURNS = tuple(module_command("visavis_server.backends.turns"))
 #: Of onnxruntime's time: what is hardly faster may as well be noise.
 _FASTER = 0.95
 
@@ -74,7 +75,7 @@ def measure(
     repository: Path,
     configurations: Mapping[str, str],
     *,
-    command: tuple[str, ...] = (sys.executable, "-m", "visavis_server.backends.turns"),
+    command: Sequence[str] = _TURNS,
     timeout_s: float = _TIMEOUT_S,
 ) -> Times:
     """Time every model by both libraries, in turns, in a process that is gone afterwards.

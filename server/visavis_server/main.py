@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 import typer
 
-from visavis_server import tokens
+from visavis_server import keys, tokens
 from visavis_server.cores import usable_cores
 from visavis_server.cpu_runtime import CpuRuntime
+from visavis_server.data_dir_option import USUAL_DATA_DIR, DataDir
 from visavis_server.device import Device
 from visavis_server.errors import CommandFailed
-from visavis_server.own_repository import default_repository, own_repository
+from visavis_server.own_programs import module_command
+from visavis_server.own_repository import checkout, default_repository, own_repository
 
 app = typer.Typer(
     name="visavis",
@@ -25,22 +26,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 
 _ADDRESS = "[http://]HOST:PORT"
 #: For a command that was told to stop.
 _LAST_WORDS_S = 10
-_DATA_DIR = platformdirs.user_data_path("visavis")
+#: Not 2, which a line that the command does not take has.
+_NO_FACE = 3
 
 _REPOSITORY = "VISAVIS_MODEL_REPOSITORY"
 ModelRepository = Annotated[
     Path | None,
     typer.Option(
         envvar=_REPOSITORY,
-        help="What Triton reads; graphs are made if needed.  [default: ./model_repository, else the data directory's]",
+        help="What Triton reads; graphs are made if needed.  [default: the checkout's, else the data directory's]",
     ),
 ]
-DataDir = Annotated[Path, typer.Option(envvar="VISAVIS_DATA_DIR", help="Keys, state and logs.")]
 DeviceOption = Annotated[Device, typer.Option(help="What the models run on.")]
 
 
@@ -74,7 +76,10 @@ def serve(
     host: Annotated[str, typer.Option(envvar="VISAVIS_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="VISAVIS_PORT", help="0 takes a free one.", min=0, max=65535)] = 8080,
     workers: Annotated[
-        int | None, typer.Option(help="Processes of the proxy.  [default: by the number of cores]", min=1)
+        int | None,
+        typer.Option(
+            envvar="VISAVIS_WORKERS", help="Processes of the proxy.  [default: a quarter of the cores]", min=1
+        ),
     ] = None,
     credentials: Annotated[
         Path | None,
@@ -99,7 +104,7 @@ def serve(
         CpuRuntime,
         typer.Option(envvar="VISAVIS_CPU_RUNTIME", help="What runs the graphs on a CPU; auto: the faster, measured."),
     ] = CpuRuntime.AUTO,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = USUAL_DATA_DIR,
     ready_file: Annotated[
         Path | None, typer.Option(help="JSON with addresses and process ids, written when ready.")
     ] = None,
@@ -141,9 +146,9 @@ def compare(
     ] = None,
     model_repository: ModelRepository = None,
     device: DeviceOption = Device.AUTO,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = USUAL_DATA_DIR,
 ) -> None:
-    """Compare the largest faces of two pictures; status 2 if one has none."""
+    """Compare the largest faces of two pictures; status 3 if one has none."""
     from visavis_server.compare import CompareOptions
     from visavis_server.compare import compare as run
 
@@ -159,7 +164,7 @@ def compare(
         )
     )
     if not both_have_faces:
-        raise typer.Exit(2)
+        raise typer.Exit(_NO_FACE)
 
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -192,10 +197,11 @@ def pairs(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def bench(context: typer.Context) -> None:
-    """Measure this machine, from a checkout's folder; `visavis bench --help` has its commands."""
-    place = Path("perf").resolve()
-    if not (place / "visavis_perf").is_dir():
-        raise CommandFailed("the bench runs from a checkout of the project alone: type this in its folder")
+    """Measure this machine, from a checkout; `visavis bench --help` has its commands."""
+    root = checkout()
+    if root is None:
+        raise CommandFailed("the bench runs from a checkout of the project alone, where `make bench` starts it")
+    place = root / "perf"
     path = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
     _become("visavis_perf", context.args, {**os.environ, "PYTHONPATH": path})
 
@@ -207,14 +213,14 @@ def measure(
         typer.Option(metavar=_ADDRESS, help="A Triton: gRPC, or HTTP.  [default: a running service's, or one's own]"),
     ] = None,
     model_repository: ModelRepository = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = USUAL_DATA_DIR,
 ) -> None:
     """Run a command of visavis_accuracy in front of a Triton that may be started for it alone."""
     from visavis_server.borrowing import borrowed_triton
 
     repository = model_repository or default_repository(data_dir)
     arguments = [str(context.info_name), *context.args, "--model-repository", str(repository)]
-    program = [sys.executable, "-m", "visavis_accuracy"]
+    program = module_command("visavis_accuracy")
     # A Triton takes its time to start: what is wrong with the line comes first.
     status = subprocess.run([*program, "--check", *arguments], check=False).returncode
     if status or "--help" in context.args:
@@ -254,14 +260,13 @@ def _with_repository(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _data_dir(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("VISAVIS_DATA_DIR", _DATA_DIR))
+    return Path(environment.get("VISAVIS_DATA_DIR", USUAL_DATA_DIR))
 
 
 def _become(module: str, arguments: list[str], environment: Mapping[str, str]) -> None:
     """Hand this process over to another of our programs."""
     sys.stdout.flush()
-    program = [sys.executable, "-m", module, *arguments]
-    os.execve(sys.executable, program, dict(environment))  # noqa: S606 (no shell is wanted)
+    os.execve(sys.executable, module_command(module, *arguments), dict(environment))  # noqa: S606 (no shell is wanted)
 
 
 def main() -> None:

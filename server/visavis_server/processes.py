@@ -7,10 +7,10 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping
 
 from visavis_server.errors import CommandFailed
+from visavis_server.own_programs import module_command
 from visavis_server.stubs import Watch, waits_for_a_device
 from visavis_server.triton import EmbeddedTriton
 
@@ -107,7 +107,7 @@ class WorkerProcess:
     async def start(self) -> None:
         """Returns when it accepts connections."""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "visavis_server.worker"),
+            *module_command("visavis_server.worker"),
             *("--socket-fd", str(self._listener.fileno()), "--parent", str(os.getpid())),
             *("--grace-s", str(_GRACE_S)),
             env=dict(self._environment),

@@ -31,9 +31,10 @@ from visavis_server.execution_limit import execution_limit
 from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
-from visavis_server.key_file import check_keys, ensure_key_file
+from visavis_server.key_file import ensure_key_file, read_keys
 from visavis_server.logs import configure_logs
 from visavis_server.numbers_folder import numbers_folder
+from visavis_server.own_programs import module_command
 from visavis_server.own_repository import own_repository
 from visavis_server.ports import check_loopback_port
 from visavis_server.reaching import check_address, wait_for_listener
@@ -205,7 +206,7 @@ def _check_given_keys(options: ServeOptions) -> None:
     """Look at what is there before the models, which take their time."""
     path = _keys(options)
     if options.credentials is not None or path.exists():
-        check_keys(path)
+        read_keys(path)
 
 
 def _key_file(options: ServeOptions) -> Path:
@@ -216,7 +217,7 @@ def _key_file(options: ServeOptions) -> Path:
             typer.echo(f"made a key for you: {path}")
     except OSError as error:
         raise CommandFailed(str(error)) from error
-    check_keys(path)
+    read_keys(path)
     return path
 
 
@@ -270,7 +271,7 @@ def export(model_repository: Path, data_dir: Path) -> None:
             f"{model_repository} is not the model repository: name one with --model-repository, "
             "or make one there with `visavis export`"
         )
-    command = [sys.executable, "-m", "visavis_export", "--quiet", "--model-repository", str(model_repository)]
+    command = module_command("visavis_export", "--quiet", "--model-repository", str(model_repository))
     # What lies in the data directory came with a release; another release wants its own.
     command += ["--refresh"] if is_own else []
     status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode

@@ -151,6 +151,8 @@ class EmbeddedTriton:
                 self._guard = subprocess.Popen(
                     command,
                     env=installation.environment(),
+                    # Pythons in stubs look for modules in the current folder, too.
+                    cwd=self._working,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=sink,
@@ -166,7 +168,7 @@ class EmbeddedTriton:
     def _guard_command(self, working: Path) -> list[str]:
         return [
             # Isolated: its environment is made for Triton's stubs.
-            *(sys.executable, "-I", "-S", guard.__file__, "--log", str(self._log)),
+            *(sys.executable, "-I", "-S", guard.__file__, "--log", str(self._log.resolve())),
             *("--shared-memory-prefix", self._name, "--working-directory", str(working)),
             *("--stop-timeout-s", str(self._stop_timeout_s), "--"),
         ]

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from running import ROOT, RunningService
 
+from visavis_server.own_programs import module_command
+
 
 @pytest.fixture
 def pictures(tmp_path: Path, portraits: dict[str, bytes]) -> Path:
@@ -62,10 +64,15 @@ def test_a_named_triton_answers_as_the_service_found_by_itself_does(service: Run
     assert compare(service, *given, "--triton", service.grpc).stdout == compare(service, *given).stdout
 
 
-def test_no_face_is_said_and_is_status_2(service: RunningService, pictures: Path) -> None:
+def test_no_face_is_said_and_is_status_3(service: RunningService, pictures: Path) -> None:
     done = compare(service, pictures / "hopper.jpg", pictures / "blank.png")
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "no score: one of the pictures has no face" in done.stdout
+
+
+def test_a_line_that_it_does_not_take_has_another_status(service: RunningService, pictures: Path) -> None:
+    """A script tells a slip of the pen from a picture without a face."""
+    assert compare(service, pictures / "hopper.jpg").returncode == 2
 
 
 @pytest.mark.parametrize("name", ["text.jpg", "nowhere.jpg"])
@@ -82,3 +89,17 @@ def test_an_engine_that_is_not_there_is_one_sentence(service: RunningService, pi
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("visavis: nobody listens at 127.0.0.1:1 (Connection refused): ")
+
+
+def test_a_triton_of_its_own_runs_no_module_of_the_current_folder(
+    service: RunningService, pictures: Path, tmp_path: Path
+) -> None:
+    """Its models' Pythons look there for modules first."""
+    for name in ("numpy", "simplejpeg", "cv2", "faces"):
+        (pictures / f"{name}.py").write_text("import pathlib\npathlib.Path(__file__).with_name('trapped').touch()\n")
+    command = module_command("visavis_server", "compare", "hopper.jpg", "hopper.jpg")
+    arguments = ["--data-dir", tmp_path / "own", "--model-repository", service.model_repository]
+    done = subprocess.run(
+        [*command, *arguments], cwd=pictures, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, (pictures / "trapped").exists()) == (0, False), done.stderr

@@ -88,7 +88,20 @@ def test_its_commands_answer_in_an_empty_folder(program: Path, empty: Path) -> N
 def test_the_bench_says_that_it_wants_a_checkout(program: Path, empty: Path) -> None:
     done = run(program, "bench", "run", cwd=empty)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "visavis: the bench runs from a checkout of the project alone: type this in its folder\n"
+    assert done.stderr == "visavis: the bench runs from a checkout of the project alone, where `make bench` starts it\n"
+
+
+def test_it_runs_nothing_that_lies_in_the_current_folder(program: Path, empty: Path) -> None:
+    """Neither a repository's Python files, nor a bench, nor a module that has the name of one of ours."""
+    for name in ("model_repository/face_aligner/1/faces.py", "perf/visavis_perf/__main__.py", "numpy.py"):
+        (empty / name).parent.mkdir(parents=True, exist_ok=True)
+        (empty / name).write_text("raise SystemExit('trapped')\n")
+    data = {"VISAVIS_DATA_DIR": str(empty.parent / "data")}
+    own = empty.parent / "data" / "model_repository"
+    assert run(program, "--version", cwd=empty, **data).stdout.endswith(f"no models in {own}\n")
+    told = [run(program, *command, cwd=empty, **data) for command in (("bench", "run"), ("packs",))]
+    assert [done.returncode for done in told] == [1, 0]
+    assert not [done for done in told if "trapped" in done.stderr]
 
 
 def test_its_export_fills_a_repository_in_the_data_directory(program: Path, empty: Path) -> None:

@@ -4,7 +4,7 @@ Two implementations pass the same tests: SQLite for one machine (shared by all i
 and Redis for a cluster.
 """
 
-from visavis_proxy.state.opening import backend_of, open_store
+from visavis_proxy.state.opening import backend_of, open_store, state_file, store_name
 from visavis_proxy.state.store import StateStore, StateUnavailable
 
-__all__ = ["StateStore", "StateUnavailable", "backend_of", "open_store"]
+__all__ = ["StateStore", "StateUnavailable", "backend_of", "open_store", "state_file", "store_name"]

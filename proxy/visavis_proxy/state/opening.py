@@ -21,17 +21,36 @@ def open_store(settings: Settings) -> StateStore:
         SettingsInvalid: no URL of a store, or one whose client is not installed.
         StateUnavailable: the store does not answer.
     """
-    url = _url(settings)
-    if url is None:
-        return SqliteStore(settings.data_directory / _FILE_NAME)
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme == "sqlite" and rest.startswith("/") and rest.strip("/"):
-        return SqliteStore(Path("/" + rest.lstrip("/")))
+    file = state_file(settings)
+    if file is not None:
+        return SqliteStore(file)
+    url = _url(settings) or ""
+    scheme, separator, _ = url.partition("://")
     if separator and scheme in _REDIS_SCHEMES:
         return _open_redis(url)
     raise SettingsInvalid(
         "VISAVIS_STATE__URL must be sqlite:///absolute/path, redis://host:port/0, rediss://… or unix:///socket"
     )
+
+
+def state_file(settings: Settings) -> Path | None:
+    """SQLite's file, which may not exist yet; None where the settings name none."""
+    url = _url(settings)
+    if url is None:
+        return settings.data_directory / _FILE_NAME
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme == "sqlite" and rest.startswith("/") and rest.strip("/"):
+        return Path("/" + rest.lstrip("/"))
+    return None
+
+
+def store_name(settings: Settings) -> str:
+    """Which store that is, for a person: SQLite's file, or the URL of a Redis without user and password."""
+    file = state_file(settings)
+    if file is not None:
+        return str(file)
+    parts = urlsplit(_url(settings) or "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def backend_of(settings: Settings) -> str:

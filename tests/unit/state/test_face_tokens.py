@@ -218,33 +218,6 @@ async def test_a_token_outlives_a_restart_and_not_a_purge(tmp_path: Path) -> Non
     await second.close()
 
 
-def test_the_purge_command_says_how_many_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
-    run = CliRunner().invoke(app, ["purge", "--expired"])
-    assert (run.exit_code, run.stdout) == (0, "0 templates deleted\n")
-
-
-def test_the_purge_command_says_what_is_wrong_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISAVIS_STATE__URL", "mysql://host/db")
-    run = CliRunner().invoke(app, ["purge"])
-    assert run.exit_code == 1
-    assert run.stderr.startswith("VISAVIS_STATE__URL must be")
-    assert run.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("VISAVIS_STATE__FACE_TOKEN_TTL_S", "hidden"), ("VISAVIS_S3__BUCKETS", "[hidden, not JSON")]
-)
-def test_a_setting_that_is_none_is_told_in_one_line_without_its_value(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
-    monkeypatch.setenv(name, value)
-    run = CliRunner().invoke(app, ["purge"])
-    assert run.exit_code == 1
-    assert run.stderr.count("\n") == 1
-    assert "hidden" not in run.stderr
-
-
 def test_a_printed_key_can_be_used(tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["new-key"]).stdout
     assert open_sealer(settings_of(tmp_path, printed)).seal(b"plain", b"place")

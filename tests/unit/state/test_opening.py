@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from visavis_proxy.settings import Settings, SettingsInvalid, StateSettings
-from visavis_proxy.state import StateUnavailable, open_store
+from visavis_proxy.state import StateUnavailable, open_store, store_name
 from visavis_proxy.state.opening import shared_by_machines
 
 
@@ -86,3 +86,16 @@ def test_a_redis_without_the_extra_stops_the_start_with_one_sentence() -> None:
         "VISAVIS_STATE__URL names a Redis, but redis is missing: install the extra `redis` "
         "(in the project's folder: pip install '.[redis]')\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (None, "/data/state.sqlite3"),
+        ("sqlite:////var/lib/x.db", "/var/lib/x.db"),
+        ("rediss://user:secret@cache.example:6380/2", "rediss://cache.example:6380/2"),
+        ("unix://:secret@/run/valkey.sock?db=1", "unix:///run/valkey.sock"),
+    ],
+)
+def test_a_store_is_named_without_its_password(url: str | None, name: str) -> None:
+    assert store_name(settings_of(url, Path("/data"))) == name
