@@ -28,7 +28,9 @@ check: venv-dev ## format, lint, types, import rules, deployment files
 	$(BIN)/lint-imports
 	@if command -v docker-compose >/dev/null; then \
 		echo docker-compose config; \
-		VISAVIS_STATE__ENCRYPTION_KEY=any STATE_PASSWORD=any docker-compose --file docker-compose.yml config --quiet; \
+		settings=$$(mktemp) && ENV_FILE=$$settings VISAVIS_STATE__ENCRYPTION_KEY=any STATE_PASSWORD=any \
+			docker-compose --file docker-compose.yml config --quiet; \
+		status=$$?; rm -f "$$settings"; exit $$status; \
 	else \
 		echo "docker-compose is not installed: docker-compose.yml is not checked"; test "$(CI)" != true; \
 	fi

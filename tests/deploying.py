@@ -44,7 +44,11 @@ def composed(value: Any, given: dict[str, str]) -> str:
 
 
 def environment_of(service: str, given: dict[str, str]) -> dict[str, str]:
-    return {name: composed(value, given) for name, value in SERVICES[service].get("environment", {}).items()}
+    """What a container is given where ``given`` are the lines of `.env`."""
+    files = [composed(file, {}) for file in SERVICES[service].get("env_file", [])]
+    assert set(files) <= {".env"}
+    own = {name: composed(value, given) for name, value in SERVICES[service].get("environment", {}).items()}
+    return {**(given if files else {}), **own}
 
 
 def command_of(service: str, given: dict[str, str]) -> list[str]:

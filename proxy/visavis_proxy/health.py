@@ -36,6 +36,12 @@ def router(
     engine_ready = SharedCheck(engine.ready, clock)
     state_ready = SharedCheck(partial(_can_write, state), clock)
 
+    async def render() -> bytes:
+        return metrics.render(build, engine_ready=await engine_ready())
+
+    # It reads the files of all workers.
+    numbers_now = SharedCheck(render, clock)
+
     @routes.get("/health/live", summary="The process answers", response_class=Response)
     async def live() -> Response:
         return _json(200, {"status": "live"})
@@ -57,8 +63,7 @@ def router(
 
     @routes.get("/metrics", summary="Prometheus' text format", response_class=Response)
     async def numbers() -> Response:
-        text = metrics.render(build, engine_ready=await engine_ready())
-        return Response(text, headers={"content-type": CONTENT_TYPE})
+        return Response(await numbers_now(), headers={"content-type": CONTENT_TYPE})
 
     return routes
 

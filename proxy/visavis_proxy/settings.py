@@ -8,6 +8,7 @@ joined with two underscores (``VISAVIS_FETCH__MAX_REDIRECTS``). Lists have comma
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +101,9 @@ class Settings(BaseSettings):
     #: How long a connection may be idle, whole seconds; longer than any load balancer in front keeps it, or that one
     #: sends a request into a connection that is just being closed.
     keep_alive_s: int = Field(75, ge=1)
+    #: Who may say by ``X-Forwarded-Proto`` and ``X-Forwarded-For`` how, and from where, a request came to them:
+    #: terminators in front of the service, by the addresses from which they reach it. Of others both are ignored.
+    trusted_proxies: Networks = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     #: For so long after SIGTERM the service says that it is not ready and still answers, so that load balancers turn
     #: away from it before it refuses connections.
     drain_s: float = Field(0, ge=0)
@@ -109,8 +113,11 @@ class Settings(BaseSettings):
     #: many, a request is answered with the contract's busy words before it is read. ``visavis serve`` sets it by the
     #: machine's cores and its card; this is for four cores, or one beside a card.
     max_in_flight: int = Field(32, ge=1)
-    #: Bytes of request bodies that one worker holds at once; one that does not fit is answered the same way.
+    #: Bytes of request bodies and of pictures from elsewhere that one worker holds at once; a request that does not
+    #: fit is answered the same way.
     max_body_bytes_held: int = Field(256 * 2**20, ge=1)
+    #: A request's body must arrive within this time, however large.
+    body_timeout_s: float = Field(30.0, gt=0)
 
     fetch: FetchSettings = FetchSettings()
     s3: S3Settings = S3Settings()

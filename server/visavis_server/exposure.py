@@ -19,6 +19,6 @@ def unsigned_calls(settings: Settings) -> str | None:
     if not settings.on_loopback or settings.aws.authorization is not None:
         return None
     return (
-        "AWS's calls need no key from this machine, which is told by their heads; "
+        "AWS's calls need no key from this machine, which are recognised by their headers; "
         "behind a TLS terminator set VISAVIS_AWS__AUTHORIZATION=AWS_IAM"
     )

@@ -35,8 +35,12 @@ class TritonProcess:
 
     async def start(self) -> None:
         """Returns when every model is loaded and warm."""
-        await asyncio.to_thread(self._triton.start)
-        await asyncio.to_thread(self._triton.wait_ready)
+        try:
+            await asyncio.to_thread(self._triton.start)
+            await asyncio.to_thread(self._triton.wait_ready)
+        except OSError as error:
+            # As below: no file left to look for its parts, or to read its last words from.
+            raise CommandFailed(f"Triton could not be started: {error}") from error
 
     async def ended(self) -> str:
         """Watches the process, the models' own processes, and its health; what is left of it then is killed."""
@@ -106,17 +110,11 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Returns when it accepts connections."""
-        self._process = await asyncio.create_subprocess_exec(
-            *module_command("visavis_server.worker"),
-            *("--socket-fd", str(self._listener.fileno()), "--parent", str(os.getpid())),
-            *("--grace-s", str(_GRACE_S)),
-            env=dict(self._environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=[self._listener.fileno()],
-            # Ctrl-C is the supervisor's to hear.
-            start_new_session=True,
-        )
+        try:
+            self._process = await self._spawn()
+        except OSError as error:
+            # No memory, process or file to be had at the moment: the other workers, and Triton, serve on.
+            raise CommandFailed(f"a worker of the proxy could not be started: {error}") from error
         assert self._process.stdout is not None  # noqa: S101 (it was asked for)
         try:
             is_up = await asyncio.wait_for(_says_up(self._process.stdout), _WORKER_START_S)
@@ -127,6 +125,19 @@ class WorkerProcess:
         self._is_up = True
         if self._has_old_keys:
             self.reload_keys()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *module_command("visavis_server.worker"),
+            *("--socket-fd", str(self._listener.fileno()), "--parent", str(os.getpid())),
+            *("--grace-s", str(_GRACE_S)),
+            env=dict(self._environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=[self._listener.fileno()],
+            # Ctrl-C is the supervisor's to hear.
+            start_new_session=True,
+        )
 
     async def ended(self) -> str:
         """Waits for its end, which a worker that gives no sign of life is put to."""

@@ -38,7 +38,7 @@ from visavis_server.own_programs import module_command
 from visavis_server.own_repository import own_repository
 from visavis_server.ports import check_loopback_port
 from visavis_server.reaching import check_address, wait_for_listener
-from visavis_server.state import STATE_FILE, ServingState, make_data_dir, models_digest
+from visavis_server.state import STATE_FILE, ServedModels, ServingState, make_data_dir
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import EmbeddedTriton, TritonPorts
 
@@ -180,7 +180,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
         triton=triton,
         make_triton=None if options.triton else make_triton,
         model_repository=options.model_repository,
-        models=models_digest(options.model_repository),
+        models=ServedModels.of(options.model_repository),
         state_files=tuple(filter(None, (options.data_dir / STATE_FILE, options.ready_file))),
     )
 

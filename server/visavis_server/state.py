@@ -111,15 +111,38 @@ def make_data_dir(path: Path) -> None:
         raise CommandFailed(f"{path} cannot be the data directory: {error.strerror}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """What a service was started with, by the sha256 of two files of its repository; "" for one that is not there."""
+
+    #: See models_digest.
+    graphs: str
+    #: ``operating_points.json``, by which workers tell how alike two faces are.
+    thresholds: str
+
+    @classmethod
+    def of(cls, repository: Path) -> Self:
+        """What would be served now.
+
+        Raises:
+            ModelsUnreadable: a file is there, perhaps.
+        """
+        return cls(models_digest(repository), _digest(repository / "operating_points.json"))
+
+
 def models_digest(repository: Path) -> str:
     """sha256 of the repository's ``models.json``, which names its graphs; "" where there is none.
 
     Raises:
         ModelsUnreadable: it is there, perhaps.
     """
+    return _digest(repository / "models.json")
+
+
+def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256((repository / "models.json").read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise ModelsUnreadable(f"{error.filename or repository} cannot be read: {error.strerror}") from error
+        raise ModelsUnreadable(f"{error.filename or path} cannot be read: {error.strerror}") from error

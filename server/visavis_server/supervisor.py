@@ -18,7 +18,7 @@ from visavis_server.counting import Counting
 from visavis_server.errors import CommandFailed, ModelsUnreadable
 from visavis_server.keeper import Keeper
 from visavis_server.processes import TritonProcess, WorkerProcess
-from visavis_server.state import ServingState, TritonState, models_digest
+from visavis_server.state import ServedModels, ServingState, TritonState
 from visavis_server.triton import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ class Plan:
     #: Makes the next run of the embedded Triton; None where the Triton is somebody else's.
     make_triton: Callable[[], EmbeddedTriton] | None
     model_repository: Path
-    #: See models_digest; of what everything was started with.
-    models: str
+    #: What everything was started with.
+    models: ServedModels
     #: Files that tell where the service is, while it serves.
     state_files: tuple[Path, ...]
 
@@ -108,7 +108,8 @@ class Supervisor:
             return []
 
         def next_run() -> TritonProcess:
-            self._check_models()
+            # Triton reads no thresholds.
+            self._check_models(lambda models: models.graphs)
             self._triton = make()
             return TritonProcess(self._triton)
 
@@ -117,7 +118,7 @@ class Supervisor:
 
     def _worker_keeper(self, at: int) -> Keeper:
         def next_run() -> WorkerProcess:
-            self._check_models()
+            self._check_models(lambda models: models)
             self._counting.make_folder()
             plan = self._plan
             ended = self._counting.ended
@@ -127,17 +128,19 @@ class Supervisor:
         again = partial(self._counting.started_again, "worker")
         return Keeper(f"worker {at + 1} of the proxy", next_run, backoff=Backoff(), on_again=again)
 
-    def _check_models(self) -> None:
-        """Raises CommandFailed: what starts now would have other models or thresholds than what runs beside it."""
+    def _check_models(self, read: Callable[[ServedModels], object]) -> None:
+        """Raises CommandFailed: of what it is to ``read``, some is other than what runs beside it was started with."""
+        plan = self._plan
         try:
-            found = models_digest(self._plan.model_repository)
+            found = ServedModels.of(plan.model_repository)
         except ModelsUnreadable as error:
             # No file left to open, a disk that stumbled: no word of other models.
             logger.error("whether the models were changed cannot be seen: %s", error)
             return
-        if found != self._plan.models:
+        if read(found) != read(plan.models):
+            what = "models" if found.graphs != plan.models.graphs else "thresholds"
             raise CommandFailed(
-                f"the models in {self._plan.model_repository} were changed while they were served: start again"
+                f"the {what} in {plan.model_repository} were changed while they were served: start again"
             )
 
     async def _announce(self, keepers: Sequence[Keeper]) -> None:
@@ -163,7 +166,7 @@ class Supervisor:
             triton = TritonState.at(self._plan.triton)
         else:
             triton = TritonState(self._plan.triton, embedded.http_address, embedded.metrics_address, embedded.pid)
-        state = ServingState(self._plan.url, triton, models=self._plan.models)
+        state = ServingState(self._plan.url, triton, models=self._plan.models.graphs)
         try:
             state.write(self._plan.state_files)
         except OSError as error:

@@ -57,6 +57,8 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Given in any case: else uvicorn would read a variable of its own.
+                forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
                 timeout_keep_alive=settings.keep_alive_s,
                 timeout_graceful_shutdown=grace_s,
             )

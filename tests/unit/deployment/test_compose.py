@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+import yaml
 from deploying import (
     COMPOSE,
     DEPLOY,
@@ -114,6 +115,27 @@ class TestProxy:
         names += re.findall(rf"{PREFIX}\w+", " ".join(instructions(DEPLOY / "proxy.Dockerfile", "ENV")))
         assert any(name.startswith(PREFIX) for name in names)
         assert unknown_names(Settings, names) == []
+
+    def test_a_setting_in_the_file_of_secrets_reaches_it_and_it_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those that the file sets itself stay as they are."""
+        more = {"VISAVIS_FETCH__REFUSED_NETWORKS": "64:ff9b:1::/48", "VISAVIS_PORT": "1"}
+        for name, value in environment_of("proxy", GIVEN | more).items():
+            monkeypatch.setenv(name, value)
+        settings = read_settings()
+        assert [str(network) for network in settings.fetch.refused_networks] == ["64:ff9b:1::/48"]
+        assert settings.port == 8080
+        for name in set(SERVICES) - {"proxy"}:
+            assert not more.keys() & environment_of(name, GIVEN | more).keys()
+
+    @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
+    def test_docker_compose_reads_it_so(self, tmp_path: Path) -> None:
+        secrets = {**GIVEN, "VISAVIS_FETCH__REFUSED_NETWORKS": "64:ff9b:1::/48"}
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+        command = ["docker-compose", "--file", ROOT / "docker-compose.yml", "--project-directory", tmp_path, "config"]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert run.returncode == 0, run.stderr
+        told = yaml.safe_load(run.stdout)["services"]["proxy"]["environment"]
+        assert told == environment_of("proxy", secrets)
 
     def test_its_settings_point_to_the_other_services(self, proxy_environment: dict[str, str]) -> None:
         settings = Settings()

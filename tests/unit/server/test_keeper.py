@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
+import socket
+import sys
+from pathlib import Path
 
 import pytest
 
 from visavis_server.backoff import Backoff
 from visavis_server.errors import CommandFailed
 from visavis_server.keeper import Keeper
+from visavis_server.processes import WorkerProcess
 
 
 class FakeProcess:
@@ -77,6 +82,42 @@ def test_a_process_that_never_started_is_not_tried_again() -> None:
     with pytest.raises(CommandFailed, match="would not start"):
         asyncio.run(Keeper("it", lambda: process, backoff=Backoff()).run())
     assert process.stopped
+
+
+def test_a_worker_that_the_system_cannot_start_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its program is gone in between, which the system tells as it tells that there is no memory, process or file."""
+    program = tmp_path / "worker"
+    program.write_text("#!/bin/sh\necho up\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    ups = 0
+
+    def up() -> None:
+        nonlocal ups
+        ups += 1
+        if ups == 1:
+            program.rename(tmp_path / "elsewhere")
+
+    async def sleep(delay_s: float) -> None:
+        if ups == 2:
+            raise asyncio.CancelledError
+        if delay_s == 2:
+            (tmp_path / "elsewhere").rename(program)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, caplog.at_level(logging.ERROR):
+        keeper = Keeper(
+            "the worker",
+            lambda: WorkerProcess(listener, os.environ, drain_s=0),
+            backoff=Backoff(first_s=1, limit_s=3, settled_s=60),
+            on_up=up,
+            sleep=sleep,
+        )
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(asyncio.wait_for(keeper.run(), 60))
+    assert ups == 2
+    assert "the worker: a worker of the proxy could not be started: [Errno 2] No such file" in caplog.text
 
 
 def test_a_cancelled_keeper_has_stopped_its_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from visavis_server.errors import CommandFailed
 from visavis_server.key_file import ensure_key_file
 from visavis_server.ports import free_loopback_ports
 from visavis_server.serve import listen, local_url
-from visavis_server.state import models_digest
+from visavis_server.state import ServedModels
 from visavis_server.supervisor import Plan, Supervisor
 from visavis_server.triton import EmbeddedTriton
 
@@ -43,9 +44,9 @@ class DyingTriton(EmbeddedTriton):
         pass
 
 
-def write_models(repository: Path, identity: str) -> None:
+def write_models(repository: Path, identity: str, *, strictness: float = 1) -> None:
     models = {"identity": identity, "detector": {"sha256": "one"}}
-    points = [{"false_match_rate": rate, "threshold": -rate} for rate in (0.1, 0.01)]
+    points = [{"false_match_rate": rate, "threshold": -rate * strictness} for rate in (0.1, 0.01)]
     (repository / "operating_points.json").write_text(json.dumps({"models": models, "operating_points": points}))
     (repository / "models.json").write_text(json.dumps(models))
 
@@ -70,7 +71,7 @@ def plan(tmp_path: Path) -> Plan:
         triton=f"http://127.0.0.1:{port}",
         make_triton=None,
         model_repository=tmp_path,
-        models=models_digest(tmp_path),
+        models=ServedModels.of(tmp_path),
         state_files=(tmp_path / "serving.json",),
     )
 
@@ -121,6 +122,23 @@ def test_a_triton_that_died_does_not_come_back_with_other_models(plan: Plan, tmp
     assert len(runs) == 3
 
 
+def test_a_triton_that_the_system_cannot_start_for_a_while_is_tried_again(plan: Plan, tmp_path: Path) -> None:
+    class Starved(DyingTriton):
+        def start(self) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    runs: list[int] = []
+
+    def make() -> EmbeddedTriton:
+        runs.append(len(runs))
+        kind = Starved if len(runs) == 2 else DyingTriton
+        return kind(lambda: write_models(tmp_path, "new" if len(runs) == 3 else "old"))
+
+    with pytest.raises(CommandFailed, match="were changed while they were served"):
+        serve(replace(plan, workers=0, make_triton=make))
+    assert len(runs) == 3
+
+
 def test_a_worker_that_died_does_not_come_back_with_other_models(plan: Plan, tmp_path: Path) -> None:
     """With the same it does."""
 
@@ -138,6 +156,37 @@ def test_a_worker_that_died_does_not_come_back_with_other_models(plan: Plan, tmp
     with pytest.raises(CommandFailed, match=r"were changed while they were served: start again$"):
         asyncio.run(asyncio.wait_for(main(), 120))
     assert worker() is None
+
+
+def test_a_worker_that_died_does_not_come_back_with_other_thresholds(plan: Plan, tmp_path: Path) -> None:
+    """As `visavis calibrate` writes them: one pair would have two confidences, by the worker that answers."""
+
+    async def main() -> None:
+        service = asyncio.create_task(Supervisor(plan, on_ready=lambda: None).run())
+        first = await answering(plan)
+        write_models(tmp_path, "old", strictness=2)
+        await asyncio.sleep(0.2)
+        assert not service.done()
+        os.kill(first, signal.SIGKILL)
+        await service
+
+    with pytest.raises(CommandFailed) as end:
+        asyncio.run(asyncio.wait_for(main(), 120))
+    assert str(end.value) == f"the thresholds in {tmp_path} were changed while they were served: start again"
+    assert worker() is None
+
+
+def test_a_triton_that_died_comes_back_beside_other_thresholds(plan: Plan, tmp_path: Path) -> None:
+    """It reads none; the workers that run have theirs."""
+    runs: list[int] = []
+
+    def make() -> EmbeddedTriton:
+        runs.append(len(runs))
+        return DyingTriton(lambda: write_models(tmp_path, "new" if len(runs) == 3 else "old", strictness=2))
+
+    with pytest.raises(CommandFailed, match=r"the models in .* were changed"):
+        serve(replace(plan, workers=0, make_triton=make))
+    assert len(runs) == 3
 
 
 def test_models_that_are_taken_away_end_it_too(plan: Plan, tmp_path: Path) -> None:
