@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -12,10 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from visavis_proxy.complaints import Complaints
 from visavis_proxy.state.names import encode, nonce_digest
 from visavis_proxy.state.rate import CLOCK_SLACK_US, bucket_of
 from visavis_proxy.state.sqlite_file import TABLES, connect, set_up
 from visavis_proxy.state.store import StateUnavailable
+
+_logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -164,11 +168,18 @@ class SqliteStore:
 
     async def _sweep_forever(self) -> None:
         """Delete what expired, in slices between which others have their turn."""
+        complaints = Complaints(_logger)
         while True:
-            with suppress(StateUnavailable):  # said to the next caller
+            try:
                 for table in TABLES:
                     await self._sweep_table(table)
                 await self._in_thread(self._shorten_log)
+            except StateUnavailable:
+                pass  # said to the next caller
+            except Exception as error:
+                # The file system's, most likely. Nobody would see the sweep end, and templates would stay for ever.
+                # It is given no word of a caller's, so that none is in the error's text.
+                complaints.tell(error)
             await asyncio.sleep(_SWEEP_EVERY_S)
 
     async def _sweep_table(self, table: str) -> None:

@@ -229,6 +229,26 @@ async def test_what_the_sweep_deletes_is_not_in_the_log_either(
     assert await is_soon_gone(b"very biometric", path.parent)
 
 
+async def test_the_sweep_goes_on_after_an_error_that_nobody_foresaw(
+    path: Path, clock: Clock, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder that is away for a moment: the log says so, and what expires afterwards is deleted all the same."""
+    monkeypatch.setattr(module, "_SWEEP_EVERY_S", 0.05)
+    await store.start()
+    await first_sweep(store)
+    away = path.parent.with_name("away")
+    path.parent.rename(away)
+    path.parent.touch()
+    async with asyncio.timeout(30):
+        while "NotADirectoryError" not in caplog.text:  # noqa: ASYNC110 (nobody announces it)
+            await asyncio.sleep(0.01)
+    path.parent.unlink()
+    away.rename(path.parent)
+    await store.keep({"token": b"a very biometric template"}, 60)
+    await clock.pass_time(61)
+    assert await is_soon_gone(b"very biometric", path.parent)
+
+
 async def test_what_is_purged_is_in_no_file_any_more(path: Path, store: SqliteStore) -> None:
     await store.keep({"token": b"a very biometric template"}, 60)
     await store.purge(expired_only=False)
