@@ -229,3 +229,26 @@ class MeetingEngine(FakeEngine):
             self._both.set()
         await asyncio.wait_for(self._both.wait(), 5)
         return found
+
+
+def test_nobody_waits_for_b_where_a_has_failed() -> None:
+    """The answer is A's error as soon as it is known; the question about B is taken back."""
+    taken_back: list[bytes] = []
+
+    class EndlessReference(FakeEngine):
+        async def analyse(
+            self, image: bytes, *, max_faces: int = 1, region: BoundingBox | None = None, timeout_s: float | None = None
+        ) -> PictureAnalysis:
+            if image == PROBE:
+                raise BROKEN
+            try:
+                await asyncio.sleep(60)
+            finally:
+                taken_back.append(image)
+            raise AssertionError
+
+    room = Room(
+        change=lambda given: replace(given, engine=EndlessReference({})), settings=JdCloudSettings(deadline_s=5)
+    )
+    assert room.ask()["result"]["code"] == 4
+    assert taken_back == [REFERENCE]

@@ -19,6 +19,7 @@ from visavis_client.faces import Face, PictureAnalysis, Template
 from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import JDCLOUD
 from visavis_proxy.bodies import BodyTooLarge
+from visavis_proxy.both import both
 from visavis_proxy.contracts.jdcloud.admission import authenticate
 from visavis_proxy.contracts.jdcloud.answer import (
     Json,
@@ -131,15 +132,10 @@ class _Room:
         return comparison_result(probe, reference, score, self._settings.posture_limits, watch)
 
     async def _analyse(self, probe: bytes, reference: bytes) -> tuple[PictureAnalysis, PictureAnalysis]:
-        """Both at the same time; where both fail, the first picture's error is the answer."""
+        """Both at the same time."""
         timeout_s = min(self._services.settings.engine_timeout_s, self._settings.deadline_s)
-        analyses = [self._services.engine.analyse(picture, timeout_s=timeout_s) for picture in (probe, reference)]
-        first, second = await asyncio.gather(*analyses, return_exceptions=True)
-        if isinstance(first, BaseException):
-            raise first
-        if isinstance(second, BaseException):
-            raise second
-        return first, second
+        analyse = self._services.engine.analyse
+        return await both(analyse(probe, timeout_s=timeout_s), analyse(reference, timeout_s=timeout_s))
 
 
 class _Call:
