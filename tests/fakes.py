@@ -11,7 +11,7 @@ from visavis_client.fakes import FAKE_MODEL, FakeEngine
 from visavis_client.operating_points import OperatingPoint, OperatingPoints
 from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.credentials import Credentials, Key
-from visavis_proxy.fetch import FetchError, FetchFailed
+from visavis_proxy.fetch import FetchError, FetchFailed, Hold, unheld
 from visavis_proxy.gate import Gate
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
@@ -88,11 +88,12 @@ class FakeFetcher:
         self._pictures = dict(pictures or {})
         self.asked: list[str] = []
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
         self.asked.append(url)
         found = self._pictures.get(url, FetchFailed("unknown to the fake fetcher"))
         if isinstance(found, FetchError):
             raise found
+        hold(len(found))
         return found
 
     async def close(self) -> None:
@@ -132,7 +133,11 @@ def make_services(
         state=FakeState(clock),
         fetcher=FakeFetcher(pictures),
         face_tokens=FakeFaceTokens(),
-        gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
+        gate=Gate(
+            max_pictures=settings.max_in_flight,
+            max_body_bytes=settings.max_body_bytes_held,
+            body_timeout_s=settings.body_timeout_s,
+        ),
         build=BuildInfo("0.0", "fake", FAKE_MODEL, "fp32"),
         clock=clock,
     )

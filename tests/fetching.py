@@ -8,6 +8,8 @@ from ipaddress import ip_network
 
 from hostile_server import Handler, serving
 
+from visavis_client.errors import EngineBusy
+from visavis_proxy.fetch import Hold, unheld
 from visavis_proxy.fetch.http import HttpFetcher
 from visavis_proxy.settings import FetchSettings
 
@@ -31,6 +33,19 @@ class Names:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-async def fetch_from(handler: Handler, fetcher: HttpFetcher, *, max_bytes: int = 100_000) -> bytes:
+class Room:
+    """Counts what a fetcher keeps, and has no room beyond a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def hold(self, size: int) -> None:
+        if self.held + size > self._limit:
+            raise EngineBusy("no room")
+        self.held += size
+
+
+async def fetch_from(handler: Handler, fetcher: HttpFetcher, *, max_bytes: int = 100_000, hold: Hold = unheld) -> bytes:
     async with serving(handler) as server:
-        return await fetcher.fetch(server.url(), max_bytes=max_bytes)
+        return await fetcher.fetch(server.url(), max_bytes=max_bytes, hold=hold)

@@ -113,7 +113,11 @@ def build_services(settings: Settings, metrics: Metrics | None = None) -> Servic
         state=state,
         fetcher=fetcher,
         face_tokens=open_face_tokens(settings, state, model),
-        gate=Gate(max_pictures=settings.max_in_flight, max_body_bytes=settings.max_body_bytes_held),
+        gate=Gate(
+            max_pictures=settings.max_in_flight,
+            max_body_bytes=settings.max_body_bytes_held,
+            body_timeout_s=settings.body_timeout_s,
+        ),
         build=BuildInfo.read(settings.model_repository),
     )
 

@@ -14,8 +14,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from visavis_client.errors import EngineBusy
 
-#: A body must arrive within this time, however large.
-READ_TIMEOUT_S: Final = 30.0
 #: So much of an oversized body is thrown away, for so long; behind that the connection is closed.
 DRAIN_BYTES: Final = 64 * 2**20
 DRAIN_TIMEOUT_S: Final = 5.0
@@ -32,8 +30,8 @@ class BodyTooSlow(ClientDisconnect):
     """Not all there in time: for a room the same as a caller who left."""
 
 
-async def read_body(request: Request, limit: int, count: Callable[[int], None]) -> bytes:
-    """The whole body, counted while it arrives.
+async def read_body(request: Request, limit: int, count: Callable[[int], None], *, within_s: float) -> bytes:
+    """The whole body, counted while it arrives, within that time however large it is.
 
     ``count`` is told the size of every piece before it is kept, and raises EngineBusy where there is no room for it.
     What is thrown away after all is told as a negative size.
@@ -49,7 +47,7 @@ async def read_body(request: Request, limit: int, count: Callable[[int], None]) 
     pieces = request.stream()
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             async for piece in pieces:
                 if len(body) + len(piece) > limit:
                     raise BodyTooLarge

@@ -24,7 +24,7 @@ class InFlightFull(EngineBusy):
 
 
 class BodiesFull(EngineBusy):
-    """The bodies that are held take all the memory that they may."""
+    """The bodies and fetched pictures that are held take all the memory that they may."""
 
 
 class Level(Enum):
@@ -32,7 +32,7 @@ class Level(Enum):
 
     #: On their way to the engine, or in it.
     PICTURES = "pictures"
-    #: Of bodies that have arrived, whole or in part, and whose requests are not answered yet.
+    #: Of bodies and fetched pictures that have arrived, whole or in part, and whose requests are not answered yet.
     BODY_BYTES = "body bytes"
     #: Requests whose body is still on its way.
     READING = "reading"
@@ -43,10 +43,14 @@ class Level(Enum):
 class Gate:
     """Counts what is under way in one worker; belongs to one event loop."""
 
-    def __init__(self, *, max_pictures: int, max_body_bytes: int) -> None:
-        """Rejects once ``max_pictures`` are in flight; an admitted request may exceed it by its own second picture."""
+    def __init__(self, *, max_pictures: int, max_body_bytes: int, body_timeout_s: float) -> None:
+        """Rejects once ``max_pictures`` are in flight; an admitted request may exceed it by its own second picture.
+
+        ``body_timeout_s``: see Settings.
+        """
         self.max_pictures = max_pictures
         self.max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
         self._levels = dict.fromkeys(Level, 0)
         self._show: Callable[[Level, int], None] = _unseen
 
@@ -98,9 +102,9 @@ class Gate:
         held = _Held(self)
         try:
             with self._counted(Level.READING):
-                body = await read_body(request, max_bytes, held.grow)
+                body = await read_body(request, max_bytes, held.grow, within_s=self._body_timeout_s)
             begin(Stage.PARSE)
-            place = Place(self, body, pictures)
+            place = Place(self, body, pictures, held)
             try:
                 yield place
             finally:
@@ -115,7 +119,7 @@ class Gate:
 
     def _check_bytes(self, more: int) -> None:
         if self.body_bytes + more > self.max_body_bytes:
-            raise BodiesFull(f"{self.body_bytes} bytes of bodies are held")
+            raise BodiesFull(f"{self.body_bytes} bytes of bodies and fetched pictures are held")
 
     def _enter(self, pictures: int) -> int:
         self._check_pictures()
@@ -133,7 +137,7 @@ def _unseen(_level: Level, _value: int) -> None:
 
 
 class _Held:
-    """What one body takes of the memory."""
+    """What one request takes of the memory: its body, and the pictures that are fetched for it."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -147,12 +151,21 @@ class _Held:
 class Place:
     """A request that was let in."""
 
-    def __init__(self, gate: Gate, body: bytes, pictures: int) -> None:
+    def __init__(self, gate: Gate, body: bytes, pictures: int, held: _Held) -> None:
         """Raises InFlightFull: others were faster while the body arrived."""
         self._gate = gate
         self._pictures = pictures
+        self._held = held
         self.body = body
         self._taken = gate._enter(pictures)
+
+    def hold(self, more: int) -> None:
+        """Count bytes that the request keeps beside its body, until it is answered.
+
+        Raises:
+            BodiesFull: there is no room for them; nothing is counted.
+        """
+        self._held.grow(more)
 
     @contextmanager
     def aside(self, *, when: bool) -> Iterator[None]:

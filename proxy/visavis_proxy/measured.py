@@ -13,7 +13,8 @@ from visavis_client.engine import Engine
 from visavis_client.errors import EngineBusy, EngineError, VisavisError
 from visavis_client.faces import BoundingBox, ModelIdentity, PictureAnalysis
 from visavis_proxy.complaints import Complaints
-from visavis_proxy.fetch import Fetcher, FetchError
+from visavis_proxy.fetch import Fetcher, FetchError, Hold, unheld
+from visavis_proxy.gate import BodiesFull
 from visavis_proxy.metrics import Metrics
 from visavis_proxy.stages import Stage, during
 from visavis_proxy.state import StateStore, StateUnavailable
@@ -36,9 +37,11 @@ def engine_outcome(error: BaseException) -> str:
 
 
 def fetch_result(error: BaseException) -> str:
-    """The leaf of the fetcher's tree without its first word, such as ``too_large``."""
+    """The leaf of the fetcher's tree without its first word, such as ``too_large``; of the gate's, ``no_room``."""
     if isinstance(error, CancelledError):
         return CANCELLED
+    if isinstance(error, BodiesFull):
+        return "no_room"
     return _words(error).removeprefix("fetch_") if isinstance(error, FetchError) else UNEXPECTED
 
 
@@ -104,11 +107,11 @@ class MeasuredFetcher:
         self._fetcher = fetcher
         self._metrics = metrics
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
         """See Fetcher."""
         begun, result = time.perf_counter(), "fetched"
         try:
-            return await self._fetcher.fetch(url, max_bytes=max_bytes)
+            return await self._fetcher.fetch(url, max_bytes=max_bytes, hold=hold)
         except BaseException as error:
             result = fetch_result(error)
             raise

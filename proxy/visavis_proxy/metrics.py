@@ -61,12 +61,12 @@ class Metrics:
         self._gauge("workers", "Processes of the proxy that live.").set(1)
         self._limits = (
             self._gauge("pictures_in_flight_limit", "Pictures that may be under way at once."),
-            self._gauge("held_body_limit_bytes", "Bytes of request bodies that may be held at once."),
+            self._gauge("held_body_limit_bytes", "Bytes of request bodies and fetched pictures that may be held."),
         )
         waiting = self._gauge("requests_waiting", "Requests without a place in the engine yet.", ("stage",))
         self._levels: dict[Level, Gauge] = {
             Level.PICTURES: self._gauge("pictures_in_flight", "Pictures on their way to the engine, or in it."),
-            Level.BODY_BYTES: self._gauge("held_body_bytes", "Bytes of request bodies that are held."),
+            Level.BODY_BYTES: self._gauge("held_body_bytes", "Bytes of request bodies and fetched pictures held."),
             Level.READING: waiting.labels("body"),
             Level.FETCHING: waiting.labels("fetch"),
         }

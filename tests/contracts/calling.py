@@ -66,11 +66,18 @@ CONTRACTS: Mapping[str, Contract] = {
     "aws": Contract(lambda: unsigned_aws_call(aws.GOOD), 1, (429, "Too Many Requests")),
 }
 every_contract = pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+#: A call with a picture from that address, and the contract it is of.
+REMOTE_CALLS: Mapping[str, tuple[Callable[[str], Call], Contract]] = {
+    "facepp": (
+        lambda url: facepp_call(image_url1=url, image_base64_2=facepp.text(facepp.BERTA)),
+        CONTRACTS["facepp"],
+    ),
+    "detect": (lambda url: facepp_call(image_url=url) | {"url": facepp.DETECT}, CONTRACTS["facepp"]),
+    "aliyun": (lambda url: aliyun_call(target=url), CONTRACTS["aliyun"]),
+    "aws": (lambda url: unsigned_aws_call(aws.as_json({"url": url})), CONTRACTS["aws"]),
+}
 REMOTE: Mapping[str, tuple[Call, tuple[int, str]]] = {
-    "facepp": (facepp_call(image_url1=URL, image_base64_2=facepp.text(facepp.BERTA)), CONTRACTS["facepp"].busy),
-    "detect": (facepp_call(image_url=URL) | {"url": facepp.DETECT}, CONTRACTS["facepp"].busy),
-    "aliyun": (aliyun_call(target=URL), CONTRACTS["aliyun"].busy),
-    "aws": (unsigned_aws_call(aws.as_json({"url": URL})), CONTRACTS["aws"].busy),
+    name: (call(URL), contract.busy) for name, (call, contract) in REMOTE_CALLS.items()
 }
 
 

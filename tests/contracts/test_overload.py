@@ -16,6 +16,7 @@ from contracts.calling import (
     ANALYSES,
     CONTRACTS,
     REMOTE,
+    REMOTE_CALLS,
     URL,
     Call,
     Contract,
@@ -27,11 +28,14 @@ from contracts.calling import (
 )
 from contracts.facepp import bench as facepp
 from fakes import TEST_KEY, FakeFetcher, make_services
+from fetching import CONTEXT, LOOPBACK, OK
+from hostile_server import serving
 
 from visavis_client.faces import BoundingBox, PictureAnalysis
 from visavis_client.fakes import FakeEngine
 from visavis_proxy.app import create_app
-from visavis_proxy.fetch import FetchFailed
+from visavis_proxy.fetch import FetchFailed, Hold, unheld
+from visavis_proxy.fetch.http import HttpFetcher
 from visavis_proxy.gate import Level
 from visavis_proxy.services import Services
 from visavis_proxy.settings import Settings
@@ -207,7 +211,7 @@ def test_whoever_waits_for_a_picture_from_elsewhere_steps_aside(call: Call, busy
     class Slow(FakeFetcher):
         fill = 0
 
-        async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+        async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
             assert given.gate.pictures == 0
             given.gate.count(Level.PICTURES, self.fill)
             return facepp.ANNA
@@ -222,6 +226,37 @@ def test_whoever_waits_for_a_picture_from_elsewhere_steps_aside(call: Call, busy
             again = aliyun_call(target=URL) if call["url"] == "/" else call
             assert said(await client.post(**again)) == busy
             given.gate.count(Level.PICTURES, -1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("call", "contract"), REMOTE_CALLS.values(), ids=REMOTE_CALLS)
+def test_a_picture_from_elsewhere_without_room_is_refused(call: Callable[[str], Call], contract: Contract) -> None:
+    """What is fetched is counted while it arrives, with all bodies: a second picture that does not fit beside a first
+    one is not read to its end, and its request gets the busy answer; afterwards the same picture has room."""
+
+    async def run() -> None:
+        end = asyncio.Event()
+
+        async def picture(request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(OK + b"Content-Length: 150001\r\nConnection: close\r\n\r\n" + bytes(150_000))
+            await end.wait()
+            writer.write(b"!")
+
+        fetcher = HttpFetcher(LOOPBACK, ssl_context=CONTEXT)
+        given = replace(services(max_body_bytes_held=250_000), fetcher=fetcher)
+        async with serving(picture) as server:
+            with app(given) as client:
+                first = asyncio.create_task(client.post(**call(server.url())))
+                await until(lambda: given.gate.body_bytes > 150_000)
+                second = await client.post(**call(server.url()))
+                assert said(second) == (contract.no_memory or contract.busy)
+                assert await counted(client, "body_bytes")
+                end.set()
+                # No picture at all, which is seen once all of it is there.
+                assert said(await first) != said(second)
+                assert said(await client.post(**call(server.url()))) != said(second)
+        await fetcher.close()
 
     asyncio.run(run())
 

@@ -84,7 +84,7 @@ def test_what_the_engine_says_decides_the_result(contract: Contract, error: Visa
 @every_contract
 def test_a_full_worker_refuses(contract: Contract) -> None:
     given = services()
-    given = replace(given, gate=type(given.gate)(max_pictures=1, max_body_bytes=1))
+    given = replace(given, gate=type(given.gate)(max_pictures=1, max_body_bytes=1, body_timeout_s=30))
     assert results(given, contract.call()) == {"refused": 1}
 
 

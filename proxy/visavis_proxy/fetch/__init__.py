@@ -7,6 +7,8 @@ from visavis_proxy.fetch.fetcher import (
     FetchRefused,
     FetchTimeout,
     FetchTooLarge,
+    Hold,
+    unheld,
 )
 from visavis_proxy.fetch.opening import open_fetcher
 
@@ -17,5 +19,7 @@ __all__ = [
     "FetchTimeout",
     "FetchTooLarge",
     "Fetcher",
+    "Hold",
     "open_fetcher",
+    "unheld",
 ]

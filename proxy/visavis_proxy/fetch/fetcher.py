@@ -9,8 +9,11 @@ FetchError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeAlias
+
+#: Is told of every piece's size before it is kept, and raises where there is no room for it.
+Hold: TypeAlias = Callable[[int], None]
 
 
 class FetchError(Exception):
@@ -33,16 +36,21 @@ class FetchTimeout(FetchError):
     """Not within the time allowed."""
 
 
+def unheld(_size: int) -> None:
+    """Nobody counts what is kept."""
+
+
 class Fetcher(Protocol):
     """Fetches the bytes behind a URL."""
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
         """Bytes of an http(s) or s3 URL, never none.
 
         What kind of bytes they are is for the caller to find out: no header of the other side is believed.
 
         Raises:
             FetchError: one of its leaves.
+            Exception: what ``hold`` raises, as it is; the other side is not read any further.
         """
         ...
 
@@ -57,8 +65,10 @@ _FREE_PIECES = 1024
 _SMALLEST_MEAN_PIECE = 256
 
 
-async def collect(pieces: AsyncIterator[bytes], place: str, *, announced: str | None, max_bytes: int) -> bytes:
-    """Join a body while it arrives and stop as soon as it breaks a rule.
+async def collect(
+    pieces: AsyncIterator[bytes], place: str, *, announced: str | None, max_bytes: int, hold: Hold
+) -> bytes:
+    """Join a body while it arrives and stop as soon as it breaks a rule, or there is no room for it.
 
     ``announced`` is the other side's Content-Length: good enough to refuse by, never to trust.
 
@@ -71,10 +81,11 @@ async def collect(pieces: AsyncIterator[bytes], place: str, *, announced: str | 
     body = bytearray()
     count = 0
     async for piece in pieces:
+        if len(body) + len(piece) > max_bytes:
+            raise FetchTooLarge(f"{place} sends more than {max_bytes} bytes")
+        hold(len(piece))
         body += piece
         count += 1
-        if len(body) > max_bytes:
-            raise FetchTooLarge(f"{place} sends more than {max_bytes} bytes")
         if count > _FREE_PIECES and len(body) < count * _SMALLEST_MEAN_PIECE:
             raise FetchFailed(f"{place} sends its answer in crumbs")
     if not body:

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from visavis_proxy.fetch.addresses import AddressRule
-from visavis_proxy.fetch.fetcher import FetchError, FetchFailed, FetchRefused, FetchTimeout, collect
+from visavis_proxy.fetch.fetcher import FetchError, FetchFailed, FetchRefused, FetchTimeout, Hold, collect, unheld
 from visavis_proxy.fetch.guard import GuardedBackend, Resolver, SystemResolver
 from visavis_proxy.settings import FetchSettings
 
@@ -46,17 +46,13 @@ class HttpFetcher:
             network_backend=GuardedBackend(rule, resolve or self._system_resolver, httpcore.AnyIOBackend()),
         )
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
-        """Bytes of an http or https URL; waiting for a turn counts as time.
-
-        Raises:
-            FetchError: one of its leaves.
-        """
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
+        """Bytes of an http or https URL; waiting for a turn counts as time. Raises: see Fetcher."""
         target = _parse(url)
         place = _place(target)
         try:
             async with asyncio.timeout(self._settings.total_timeout_s), self._slots:
-                return await self._follow(target, max_bytes)
+                return await self._follow(target, max_bytes, hold)
         except FetchError:
             raise
         except (TimeoutError, httpcore.TimeoutException):
@@ -70,14 +66,14 @@ class HttpFetcher:
         self._system_resolver.close()
         await self._pool.aclose()
 
-    async def _follow(self, target: httpx.URL, max_bytes: int) -> bytes:
+    async def _follow(self, target: httpx.URL, max_bytes: int, hold: Hold) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
             async with self._pool.stream(
                 "GET", _core_url(target), headers=_headers(target), extensions={"timeout": self._timeouts()}
             ) as response:
                 location = _header(response, b"location")
                 if response.status not in _REDIRECTS or location is None:
-                    return await _read(response, _place(target), max_bytes)
+                    return await _read(response, _place(target), max_bytes, hold)
             target = _redirected(target, location)
         raise FetchFailed(f"{_place(target)}: more than {self._settings.max_redirects} redirects")
 
@@ -86,14 +82,14 @@ class HttpFetcher:
         return {"connect": self._settings.connect_timeout_s}
 
 
-async def _read(response: httpcore.Response, place: str, max_bytes: int) -> bytes:
+async def _read(response: httpcore.Response, place: str, max_bytes: int, hold: Hold) -> bytes:
     if response.status != 200:
         raise FetchFailed(f"{place} answers {response.status}")
     encoding = _header(response, b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in {"", "identity"}:
         raise FetchFailed(f"{place} sends an encoded body although identity was asked for")
     announced = _header(response, b"content-length")
-    return await collect(response.aiter_stream(), place, announced=announced, max_bytes=max_bytes)
+    return await collect(response.aiter_stream(), place, announced=announced, max_bytes=max_bytes, hold=hold)
 
 
 def _parse(text: str) -> httpx.URL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visavis_proxy.fetch.fetcher import Fetcher, FetchRefused
+from visavis_proxy.fetch.fetcher import Fetcher, FetchRefused, Hold, unheld
 from visavis_proxy.fetch.http import HttpFetcher
 from visavis_proxy.settings import FetchSettings, S3Settings, Settings, SettingsInvalid
 
@@ -14,17 +14,13 @@ class PictureFetcher:
         self._http = http
         self._s3 = s3
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
-        """Bytes of an http(s) or s3 URL.
-
-        Raises:
-            FetchError: one of its leaves.
-        """
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
+        """Bytes of an http(s) or s3 URL. Raises: see Fetcher."""
         if url[:5].lower() != "s3://":
-            return await self._http.fetch(url, max_bytes=max_bytes)
+            return await self._http.fetch(url, max_bytes=max_bytes, hold=hold)
         if self._s3 is None:
             raise FetchRefused("s3 is off: no bucket is configured")
-        return await self._s3.fetch(url, max_bytes=max_bytes)
+        return await self._s3.fetch(url, max_bytes=max_bytes, hold=hold)
 
     async def close(self) -> None:
         """Let go of connections."""

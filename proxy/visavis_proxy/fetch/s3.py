@@ -17,7 +17,7 @@ import botocore.exceptions
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from visavis_proxy.fetch.fetcher import FetchError, FetchFailed, FetchRefused, FetchTimeout, collect
+from visavis_proxy.fetch.fetcher import FetchError, FetchFailed, FetchRefused, FetchTimeout, Hold, collect, unheld
 from visavis_proxy.settings import FetchSettings, S3Settings
 
 SCHEME: Final = "s3://"
@@ -37,17 +37,13 @@ class S3Fetcher:
         self._session = get_session()
         self._client: Any = None
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
-        """Bytes of an object; waiting for a turn counts as time.
-
-        Raises:
-            FetchError: one of its leaves.
-        """
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
+        """Bytes of an object; waiting for a turn counts as time. Raises: see Fetcher."""
         bucket, key = self._parse(url)
         place = SCHEME + bucket
         try:
             async with asyncio.timeout(self._limits.total_timeout_s), self._slots:
-                return await self._get(bucket, key, max_bytes)
+                return await self._get(bucket, key, max_bytes, hold)
         except FetchError:
             raise
         except (TimeoutError, botocore.exceptions.ConnectTimeoutError, botocore.exceptions.ReadTimeoutError):
@@ -76,13 +72,13 @@ class S3Fetcher:
             raise FetchRefused("an s3 key that is empty, too long, or holds dot segments")
         return bucket, key
 
-    async def _get(self, bucket: str, key: str, max_bytes: int) -> bytes:
+    async def _get(self, bucket: str, key: str, max_bytes: int, hold: Hold) -> bytes:
         client = await self._opened()
         answer = await client.get_object(Bucket=bucket, Key=key)
         body = answer["Body"]
         async with body:  # not "as": that would be the response inside, which reads all at once
             announced = str(answer.get("ContentLength", ""))
-            return await collect(_pieces(body), SCHEME + bucket, announced=announced, max_bytes=max_bytes)
+            return await collect(_pieces(body), SCHEME + bucket, announced=announced, max_bytes=max_bytes, hold=hold)
 
     async def _opened(self) -> Any:
         async with self._opening:

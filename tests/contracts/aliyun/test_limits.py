@@ -15,6 +15,7 @@ from fakes import FakeFetcher
 from fastapi import FastAPI
 
 from visavis_proxy.contracts.aliyun.route import router
+from visavis_proxy.fetch import Hold, unheld
 from visavis_proxy.gate import Gate
 from visavis_proxy.services import Services
 
@@ -66,7 +67,7 @@ class Gated(FakeFetcher):
         super().__init__()
         self._barrier = asyncio.Barrier(together)
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
         await self._barrier.wait()
         return bench.FACE
 
@@ -84,7 +85,7 @@ def test_both_pictures_are_fetched_at_the_same_time() -> None:
 @pytest.mark.documented("aliyun", "error", "Throttling")
 def test_a_body_that_a_worker_has_no_room_for_is_throttled() -> None:
     """The unspecific one of the three, with its row's status and words, in JSON."""
-    given = replace(bench.services(), gate=Gate(max_pictures=1, max_body_bytes=10))
+    given = replace(bench.services(), gate=Gate(max_pictures=1, max_body_bytes=10, body_timeout_s=30))
     answer = rpc(Format="XML").send(bench.client(given))
     assert answer.status_code == 400
     assert answer.json()["Code"] == "Throttling"

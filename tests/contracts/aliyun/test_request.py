@@ -12,6 +12,7 @@ from contracts.aliyun.bench import acs3, form, inline, rpc
 from fakes import FakeFetcher
 
 from visavis_client.fakes import FakeEngine
+from visavis_proxy.fetch import Hold, unheld
 
 documented = pytest.mark.documented
 Sign = Callable[..., bench.Call]
@@ -147,7 +148,7 @@ def test_the_fetcher_is_told_the_cap() -> None:
     caps: list[int] = []
 
     class Noting(FakeFetcher):
-        async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+        async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
             caps.append(max_bytes)
             return bench.FACE
 

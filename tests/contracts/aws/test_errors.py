@@ -21,7 +21,7 @@ from visavis_client.errors import EngineBusy, EngineFault, EngineTimeout, Engine
 from visavis_client.fakes import FakeEngine, fake_analysis, fake_face
 from visavis_proxy.contracts.aws.errors import ENGINE_ANSWERS
 from visavis_proxy.credentials import Key
-from visavis_proxy.fetch import FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge
+from visavis_proxy.fetch import FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge, Hold, unheld
 from visavis_proxy.settings import Settings
 from visavis_proxy.state import StateUnavailable
 
@@ -204,7 +204,7 @@ def test_engine_is_not_asked_after_an_error() -> None:
 class StuckFetcher:
     """A fetcher that never comes back."""
 
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
         await asyncio.Event().wait()
         return b""
 

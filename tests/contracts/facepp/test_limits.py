@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from contracts.facepp import bench
 from contracts.facepp.bench import ANNA, BERTA, FORMAL, KEY, PICTURE_URL, TRIAL_KEY, client, draw, files, text
-from fakes import FakeState
+from fakes import FakeFetcher, FakeState
 
 from visavis_client.faces import ModelIdentity
 from visavis_client.fakes import FAKE_MODEL, FakeEngine
 from visavis_proxy.face_tokens import StoredFaceTokens
+from visavis_proxy.fetch import Hold, unheld
 from visavis_proxy.sealing import Sealer
 
 documented = pytest.mark.documented
@@ -87,8 +90,8 @@ def test_a_late_fetch_leaves_the_engine_the_rest_of_the_time() -> None:
             seen.append(timeout_s)
             return await super().analyse(image, **given)  # type: ignore[arg-type]
 
-    class Slow:
-        async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+    class Slow(FakeFetcher):
+        async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
             await asyncio.sleep(0.3)
             return ANNA
 
@@ -96,3 +99,35 @@ def test_a_late_fetch_leaves_the_engine_the_rest_of_the_time() -> None:
     given = replace(patient, engine=Watching(bench.ANALYSES), fetcher=Slow())
     assert client(given).compare(KEY | {"image_url1": PICTURE_URL}, files=files(None, ANNA)).status_code == 200
     assert all(timeout is not None and 1 < timeout <= 7.7 for timeout in seen)
+
+
+@pytest.mark.parametrize("call", ["take", "keep", "recall"])
+def test_a_slow_state_is_within_the_time_to_answer(call: str) -> None:
+    """Key's rate, looking a token up, issuing tokens: whatever is slow, the answer comes in time, and is the document's
+    advice to ask again."""
+
+    class Slow(FakeState):
+        async def take(self, bucket: str, per_second: float) -> bool:
+            return await self._late("take") or await super().take(bucket, per_second)
+
+        async def keep(self, values: Mapping[str, bytes], ttl_s: float) -> None:
+            await self._late("keep")
+            await super().keep(values, ttl_s)
+
+        async def recall(self, keys: list[str]) -> list[bytes | None]:
+            await self._late("recall")
+            return await super().recall(keys)
+
+        async def _late(self, what: str) -> bool:
+            if what == call:
+                await asyncio.sleep(30)
+            return False
+
+    state = Slow()
+    tokens = StoredFaceTokens(state, Sealer((bytes(range(32)),)), FAKE_MODEL, ttl_s=60)
+    given = replace(bench.services(settings=bench.settings(answer_within_s=0.3)), state=state, face_tokens=tokens)
+    sides = {"face_token1": "0" * 32} if call == "recall" else {}
+    begun = time.monotonic()
+    answer = client(given).compare(KEY | sides, files=files(None if sides else ANNA, BERTA))
+    assert (answer.status_code, answer.json()["error_message"]) == (500, "INTERNAL_ERROR")
+    assert 0.3 <= time.monotonic() - begun < 10

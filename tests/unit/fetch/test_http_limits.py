@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from fetching import CHUNKED, CONTEXT, HASTY, LOOPBACK, OK, fetch_from
+from fetching import CHUNKED, CONTEXT, HASTY, LOOPBACK, OK, Room, fetch_from
 from hostile_server import Handler, answer, raw, serving
 
+from visavis_client.errors import EngineBusy
 from visavis_proxy.fetch import FetchFailed, FetchTimeout, FetchTooLarge
 from visavis_proxy.fetch.http import HttpFetcher
 
@@ -70,6 +71,26 @@ async def test_an_endless_body_is_cut_at_the_cap(fetcher: HttpFetcher) -> None:
     with pytest.raises(FetchTooLarge):
         await fetch_from(endless, fetcher, max_bytes=50_000)
     assert sent < 50_000_000
+
+
+async def test_an_endless_body_is_cut_where_there_is_no_room_for_it(fetcher: HttpFetcher) -> None:
+    """Every piece is told before it is kept, and what refuses it comes out as it is."""
+
+    async def endless(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"\r\n")
+        while True:
+            writer.write(bytes(1000))
+            await writer.drain()
+
+    room = Room(50_000)
+    with pytest.raises(EngineBusy, match="no room"):
+        await fetch_from(endless, fetcher, max_bytes=10_000_000, hold=room.hold)
+    assert room.held <= 50_000
+
+
+async def test_all_that_comes_is_told(fetcher: HttpFetcher) -> None:
+    room = Room(100_000)
+    assert len(await fetch_from(answer(bytes(100_000)), fetcher, hold=room.hold)) == room.held == 100_000
 
 
 @pytest.mark.parametrize("length", ["100001", "9" * 18, "9" * 18 + ", " + "9" * 18])

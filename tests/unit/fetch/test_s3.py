@@ -12,9 +12,20 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from fetching import Room
 from hostile_server import Handler, answer, raw, serving
 
-from visavis_proxy.fetch import FetchError, FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge, open_fetcher
+from visavis_client.errors import EngineBusy
+from visavis_proxy.fetch import (
+    FetchError,
+    FetchFailed,
+    FetchRefused,
+    FetchTimeout,
+    FetchTooLarge,
+    Hold,
+    open_fetcher,
+    unheld,
+)
 from visavis_proxy.fetch.s3 import S3Fetcher
 from visavis_proxy.settings import FetchSettings, S3Settings, Settings
 
@@ -85,12 +96,18 @@ class Endpoint:
         self.opened: list[S3Fetcher] = []
 
     async def fetch(
-        self, handler: Handler, url: str, *, max_bytes: int = 100_000, limits: FetchSettings = LIMITS
+        self,
+        handler: Handler,
+        url: str,
+        *,
+        max_bytes: int = 100_000,
+        limits: FetchSettings = LIMITS,
+        hold: Hold = unheld,
     ) -> bytes:
         async with serving(handler) as server:
             s3 = S3Settings(buckets=("pictures",), endpoint_url=server.url(""), region="eu-test-1")
             self.opened.append(S3Fetcher(s3, limits))
-            return await self.opened[-1].fetch(url, max_bytes=max_bytes)
+            return await self.opened[-1].fetch(url, max_bytes=max_bytes, hold=hold)
 
 
 @pytest.fixture
@@ -160,6 +177,17 @@ async def test_an_endless_object_is_cut_at_the_cap(endpoint: Endpoint) -> None:
 
     with pytest.raises(FetchTooLarge):
         await endpoint.fetch(endless, "s3://pictures/face.jpg", max_bytes=50_000)
+
+
+async def test_an_object_is_cut_where_there_is_no_room_for_it(endpoint: Endpoint) -> None:
+    """Every piece is told before it is kept, and what refuses it comes out as it is."""
+    room = Room(50_000)
+    with pytest.raises(EngineBusy, match="no room"):
+        await endpoint.fetch(answer(bytes(90_000)), "s3://pictures/face.jpg", hold=room.hold)
+    assert room.held <= 50_000
+    just = Room(50_000)
+    assert await endpoint.fetch(answer(bytes(50_000)), "s3://pictures/face.jpg", hold=just.hold) == bytes(50_000)
+    assert just.held == 50_000
 
 
 async def test_an_object_that_announces_too_much_is_not_waited_for(endpoint: Endpoint) -> None:

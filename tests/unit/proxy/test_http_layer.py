@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -14,18 +15,18 @@ from fakes import make_services
 from visavis_client.fakes import FakeEngine
 from visavis_proxy import bodies
 from visavis_proxy.app import create_app
+from visavis_proxy.settings import Settings
 
 PATH = "/facepp/v3/compare"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 TOO_MUCH = 9 * 2**20
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+def serving(**settings: Any) -> Iterator[tuple[str, int]]:
+    """The address of an app with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(make_services(FakeEngine({}))), http="httptools", ws="none", log_config=None, access_log=False
-    )
+    app = create_app(make_services(FakeEngine({}), settings=Settings(**settings)))
+    config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -33,6 +34,17 @@ def address() -> Iterator[tuple[str, int]]:
     server.should_exit = True
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    yield from serving()
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[tuple[str, int]]:
+    """Waits for a body as long as no client should take for one."""
+    yield from serving(body_timeout_s=0.2)
 
 
 class Connection:
@@ -129,13 +141,27 @@ def test_a_body_without_an_end_is_cut_off(connection: Connection, monkeypatch: p
     assert connection.is_closed()
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller who announces a body and sends none is answered and cut off."""
-    monkeypatch.setattr(bodies, "READ_TIMEOUT_S", 0.2)
-    connection.send(FORM, "Content-Length: 9")
-    status, headers, _ = connection.answer()
-    assert (status, headers["connection"]) == (408, "close")
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/facepp/v3/compare", 400, b'"BAD_ARGUMENTS: body"'),
+        ("/facepp/v3/detect", 400, b'"BAD_ARGUMENTS: body"'),
+        ("/jdai/faceCompareV1", 499, b'"CANCELLED"'),
+        ("/", 403, b'"InvalidParam.ParamMissing"'),
+        ("/prod/face_comparison", 504, b'"Endpoint request timed out"'),
+    ],
+)
+def test_a_body_that_does_not_come_is_not_waited_for(
+    impatient: tuple[str, int], path: str, status: int, words: bytes
+) -> None:
+    """A caller who announces a body and sends a part of it is answered in its contract's words, and cut off."""
+    connection = Connection(impatient)
+    connection.send(FORM, "Content-Length: 9", head=f"POST {path} HTTP/1.1", body=b"abc")
+    said, headers, body = connection.answer()
+    assert (said, headers["connection"]) == (status, "close")
+    assert words in body
     assert connection.is_closed()
+    connection.close()
 
 
 @pytest.mark.parametrize("path", ["/facepp/v3/compare/", "//", "/health/live/"])

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from visavis_client import errors
 from visavis_client.fakes import FakeEngine
 from visavis_proxy.build_info import UNKNOWN, BuildInfo
-from visavis_proxy.fetch import FetchError, FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge
-from visavis_proxy.gate import Gate, Level
+from visavis_proxy.fetch import FetchError, FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge, Hold, unheld
+from visavis_proxy.gate import BodiesFull, Gate, Level
 from visavis_proxy.measured import MeasuredEngine, MeasuredFetcher, MeasuredState, engine_outcome
 from visavis_proxy.metrics import Metrics
 from visavis_proxy.restarts import write_restarts
@@ -31,7 +31,7 @@ from visavis_proxy.build_info import BuildInfo
 from visavis_proxy.gate import Gate, Level
 from visavis_proxy.metrics import Metrics
 from visavis_proxy.results import Result
-metrics, gate = Metrics(), Gate(max_pictures=8, max_body_bytes=100)
+metrics, gate = Metrics(), Gate(max_pictures=8, max_body_bytes=100, body_timeout_s=30)
 metrics.watch(gate)
 gate.count(Level.PICTURES, 3)
 metrics.request_answered("facepp", 200, "success", "none", Result.ANSWERED, 0.01)
@@ -139,7 +139,7 @@ class TestWorkersThatShareAFolder:
 
 
 def test_a_gate_that_is_watched_shows_what_is_under_way(metrics: Metrics) -> None:
-    gate = Gate(max_pictures=8, max_body_bytes=100)
+    gate = Gate(max_pictures=8, max_body_bytes=100, body_timeout_s=30)
     gate.count(Level.PICTURES, 1)
     metrics.watch(gate)
     gate.count(Level.PICTURES, 1)
@@ -195,6 +195,10 @@ def test_every_error_of_the_engine_has_an_outcome_of_its_own(metrics: Metrics) -
     assert engine_outcome(ZeroDivisionError()) == "unexpected"
 
 
+def no_room(size: int) -> None:
+    raise BodiesFull(f"not for {size} bytes")
+
+
 def test_every_end_of_a_fetch_is_counted(metrics: Metrics) -> None:
     ends: dict[str, bytes | FetchError] = {
         "fetched": b"picture",
@@ -210,8 +214,10 @@ def test_every_end_of_a_fetch_is_counted(metrics: Metrics) -> None:
         else:
             with pytest.raises(type(end)):
                 asyncio.run(fetcher.fetch(name, max_bytes=10))
+    with pytest.raises(BodiesFull):
+        asyncio.run(fetcher.fetch("fetched", max_bytes=10, hold=no_room))
     found = numbers(metrics)
-    assert [found[f'visavis_fetch_duration_seconds_count{{result="{name}"}}'] for name in ends] == [1] * 5
+    assert [found[f'visavis_fetch_duration_seconds_count{{result="{name}"}}'] for name in (*ends, "no_room")] == [1] * 6
 
 
 def test_every_call_of_the_state_is_counted_and_passes(metrics: Metrics) -> None:
@@ -244,7 +250,7 @@ def test_every_call_of_the_state_is_counted_and_passes(metrics: Metrics) -> None
 
 def test_a_caller_who_leaves_is_counted_too(metrics: Metrics) -> None:
     class Never(FakeFetcher):
-        async def fetch(self, url: str, *, max_bytes: int) -> bytes:
+        async def fetch(self, url: str, *, max_bytes: int, hold: Hold = unheld) -> bytes:
             await asyncio.Event().wait()
             raise AssertionError
 

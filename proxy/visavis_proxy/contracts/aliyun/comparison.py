@@ -41,16 +41,17 @@ class Comparison:
             Refusal, PictureError, EngineError, FetchError: see errors.RAISED.
         """
         with place.aside(when=source.is_remote or target.is_remote):
-            probe_image, reference_image = await both(self._load(source), self._load(target))
+            probe_image, reference_image = await both(self._load(source, place), self._load(target, place))
         probe, reference = await both(self._template(probe_image, deadline), self._template(reference_image, deadline))
         return self._scale(compare(probe, reference))
 
-    async def _load(self, picture: Picture) -> bytes:
+    async def _load(self, picture: Picture, place: Place) -> bytes:
         """The encoded picture, its header read but nothing decoded."""
         if isinstance(picture, InlinePicture):
             image = images.decode_base64(picture.text)
         else:
-            image = await self._fetcher.fetch(picture.url, max_bytes=self._settings.max_picture_bytes)
+            most = self._settings.max_picture_bytes
+            image = await self._fetcher.fetch(picture.url, max_bytes=most, hold=place.hold)
         header = images.inspect(image)
         if header.width * header.height > self._settings.max_picture_pixels:
             raise Refusal(errors.IMAGE_VALUE_PATTERN)

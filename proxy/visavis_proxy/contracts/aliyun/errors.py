@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import ClientDisconnect
+
 from visavis_client import errors as client
 from visavis_proxy import fetch, images
 from visavis_proxy.bodies import BodyTooLarge
@@ -123,6 +125,8 @@ RAISED: Final[dict[type[Exception], Fault]] = {
     images.PictureHeaderInvalid: IMAGE_VALUE_PATTERN,
     images.Base64Invalid: IMAGE_VALUE_PATTERN,
     BodyTooLarge: TOO_LARGE,
+    # Read by a caller whose body was too slow; one who left reads nothing.
+    ClientDisconnect: PARAM_MISSING,
     TooManyFields: TOO_LARGE,
     StateUnavailable: INTERNAL_ERROR,
 }

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -64,8 +64,6 @@ class _Room:
                 call = parse(request.method, target, headers, place.body)
                 answers = answers.in_format(call.text("Format"))
                 similarity = await self._similarity(call, place, is_encrypted=request.url.scheme == "https")
-        except ClientDisconnect:
-            raise
         except Exception as error:
             refusal = _refusal(error)
             note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)

@@ -8,7 +8,7 @@ import orjson
 
 from visavis_proxy.contracts.aws.errors import BOTH_PARAMETERS, INVALID_PARAM, Parameter, Refused, illegal
 from visavis_proxy.contracts.aws.settings import AwsSettings
-from visavis_proxy.fetch import Fetcher, FetchError
+from visavis_proxy.fetch import Fetcher, FetchError, Hold
 from visavis_proxy.images import Base64Invalid, PictureHeaderInvalid, decode_base64, inspect
 
 
@@ -48,15 +48,16 @@ def read_question(body: bytes) -> Question:
     return Question(parameter, value)
 
 
-async def obtain_picture(question: Question, fetcher: Fetcher, settings: AwsSettings) -> bytes:
+async def obtain_picture(question: Question, fetcher: Fetcher, settings: AwsSettings, hold: Hold) -> bytes:
     """The encoded picture, of a documented format and size; only its header is read.
 
     Raises:
         Refused: it cannot be had, or the document does not allow it.
+        EngineBusy: there is no room for it.
     """
     try:
         if question.is_remote:
-            picture = await fetcher.fetch(question.value, max_bytes=settings.max_picture_bytes)
+            picture = await fetcher.fetch(question.value, max_bytes=settings.max_picture_bytes, hold=hold)
         else:
             picture = decode_base64(question.value)
         # Knows jpg/jpeg, png and bmp, as the document does, and nothing else.

@@ -120,7 +120,7 @@ async def _compare(request: Request, services: Services, endpoint: str) -> bytes
             raise Refused(UNSUPPORTED_MEDIA_TYPE)
         question = read_question(place.body)
         with place.aside(when=question.is_remote):
-            picture = await obtain_picture(question, services.fetcher, settings)
+            picture = await obtain_picture(question, services.fetcher, settings, place.hold)
         try:
             analysis = await services.engine.analyse(picture, max_faces=MAX_FACES)
             return answer(analysis, settings)

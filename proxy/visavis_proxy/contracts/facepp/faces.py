@@ -19,6 +19,7 @@ from visavis_proxy.contracts.facepp.checks import check_picture
 from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
 from visavis_proxy.contracts.facepp.request import GivenPicture, GivenToken
 from visavis_proxy.credentials import Key
+from visavis_proxy.fetch import Hold
 from visavis_proxy.services import Services
 
 #: What the engine is given at least, though nothing be left: its own refusal is the answer then.
@@ -66,32 +67,33 @@ class Faces:
         self._services = services
         self._settings = services.settings.facepp
 
-    async def load(self, key: Key, given: GivenToken | GivenPicture) -> Template | LoadedPicture:
+    async def load(self, key: Key, given: GivenToken | GivenPicture, hold: Hold) -> Template | LoadedPicture:
         """The template behind a token, or the picture behind one of the other parameters.
 
         Raises:
-            Refusal: it cannot be had, or the document does not allow it.
+            Refusal: it cannot be had, the document does not allow it, or there is no room for it.
         """
         if isinstance(given, GivenPicture):
-            return await self.load_picture(given)
+            return await self.load_picture(given, hold)
         template = await self._services.face_tokens.find(key.id, given.token)
         if template is None:
             raise Refusal(errors.INVALID_FACE_TOKEN, given.token)
         return template
 
-    async def load_picture(self, given: GivenPicture) -> LoadedPicture:
+    async def load_picture(self, given: GivenPicture, hold: Hold) -> LoadedPicture:
         """See load."""
         with _in_our_words(given):
-            image = await self._image(given)
+            image = await self._image(given, hold)
             check_picture(image, given.parameter, self._settings)
         return LoadedPicture(given, image)
 
-    async def _image(self, given: GivenPicture) -> bytes:
+    async def _image(self, given: GivenPicture, hold: Hold) -> bytes:
         if given.content is not None:
             return given.content
         if given.base64 is not None:
             return images.decode_base64(given.base64)
-        return await self._services.fetcher.fetch(given.url or "", max_bytes=self._settings.max_picture_bytes)
+        most = self._settings.max_picture_bytes
+        return await self._services.fetcher.fetch(given.url or "", max_bytes=most, hold=hold)
 
     async def see(self, loaded: Template | LoadedPicture, deadline: float) -> Template | SeenPicture:
         """Analyse a picture; ``deadline`` is a time of the running loop. A template passes through.

@@ -37,7 +37,8 @@ from visavis_proxy.stages import Stage, during
 
 _log = logging.getLogger(__name__)
 
-Work = Callable[[Fields, Key, Answers, Place], Awaitable[Response]]
+#: Its last argument is when the answer is due, by the running loop's clock.
+Work = Callable[[Fields, Key, Answers, Place, float], Awaitable[Response]]
 
 _COMPARE_NAMES = names_of(*COMPARE)
 _DETECT_NAMES = names_of(DETECT)
@@ -82,12 +83,11 @@ class _Room:
         """Find the faces of one picture."""
         return await self._answer(request, self._detect, _DETECT_NAMES, pictures=1)
 
-    async def _compare(self, fields: Fields, key: Key, answers: Answers, place: Place) -> Response:
+    async def _compare(self, fields: Fields, key: Key, answers: Answers, place: Place, deadline: float) -> Response:
         """The whole story of a comparison."""
-        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
         first, second = (read_side(fields, names, is_trial=key.tier == "trial") for names in COMPARE)
         with place.aside(when=first.is_remote or second.is_remote):
-            loaded = await both(self._faces.load(key, first), self._faces.load(key, second))
+            loaded = await both(self._faces.load(key, first, place.hold), self._faces.load(key, second, place.hold))
         sides = await both(self._faces.see(loaded[0], deadline), self._faces.see(loaded[1], deadline))
         pictures = [(number, side) for number, side in enumerate(sides, 1) if isinstance(side, SeenPicture)]
         tokens = await self._faces.tokens(key, [picture for _, picture in pictures])
@@ -97,11 +97,10 @@ class _Room:
             confidence, ((number, picture, theirs) for (number, picture), theirs in zip(pictures, tokens, strict=True))
         )
 
-    async def _detect(self, fields: Fields, key: Key, answers: Answers, place: Place) -> Response:
-        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
+    async def _detect(self, fields: Fields, key: Key, answers: Answers, place: Place, deadline: float) -> Response:
         given = read_picture(fields, DETECT, is_trial=key.tier == "trial")
         with place.aside(when=given.is_remote):
-            loaded = await self._faces.load_picture(given)
+            loaded = await self._faces.load_picture(given, place.hold)
         picture = await self._faces.see_picture(loaded, deadline)
         (tokens,) = await self._faces.tokens(key, [picture])
         return answers.detected(picture, tokens)
@@ -110,14 +109,16 @@ class _Room:
         answers = Answers.at(self._services.clock())
         gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
-            async with gate.admit(request, max_bytes=max_bytes, pictures=pictures) as place:
+            async with (
+                gate.admit(request, max_bytes=max_bytes, pictures=pictures) as place,
+                asyncio.timeout(self._settings.answer_within_s),
+            ):
+                deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
                 content_type = request.headers.get("content-type", "")
                 fields = read_fields(content_type, request.scope["query_string"], place.body, names)
                 with during(Stage.VERIFY):
                     key = await admit(fields, self._services)
-                response = await work(fields, key, answers, place)
-        except ClientDisconnect:
-            raise
+                response = await work(fields, key, answers, place, deadline)
         except Exception as error:
             refusal = self._refusal(error)
             note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
@@ -131,6 +132,11 @@ class _Room:
                 return error
             case BodyTooLarge():
                 return Refusal(errors.REQUEST_ENTITY_TOO_LARGE)
+            case ClientDisconnect():
+                # Read by a caller whose body was too slow; one who left reads nothing.
+                return Refusal(errors.BAD_ARGUMENTS, "body")
+            case TimeoutError():
+                return Refusal(errors.INTERNAL_ERROR)
             case FormMalformed():
                 return Refusal(errors.BAD_ARGUMENTS, str(error))
             case ValuesDiffer():

@@ -25,5 +25,5 @@ class FacePpSettings(BaseModel):
     max_faces: int = Field(MAX_FACES, ge=1, le=MAX_FACES)
     #: A face_rectangle is searched with so much of its sides around it; only faces inside it are told.
     rectangle_margin: float = Field(0.75, ge=0, le=4)
-    #: From the request's last byte to the answer; fetching and analysing share it.
+    #: From the request's last byte to the answer, fetching, analysing and all calls of the state included.
     answer_within_s: float = Field(9.0, gt=0)
