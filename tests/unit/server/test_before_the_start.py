@@ -206,3 +206,14 @@ def test_the_version_names_the_models(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (without.exit_code, without.output) == (0, f"visavis 0.1.0, no models in {tmp_path}\n")
     (tmp_path / "models.json").write_text('{"identity": "opencv-0123456789ab"}')
     assert CliRunner().invoke(app, ["--version"]).output == "visavis 0.1.0, models opencv-0123456789ab\n"
+
+
+def test_the_number_of_workers_has_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command reads it, and the settings do not take it for a slip of the pen."""
+    monkeypatch.setenv("VISAVIS_WORKERS", "3")
+    with pytest.raises(CommandFailed, match="is not the model repository"):
+        serve(options(tmp_path))
+    monkeypatch.setenv("VISAVIS_WORKERS", "0")
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["serve"])
+    assert refused.exit_code == 2
+    assert "VISAVIS_WORKERS" in refused.stderr
