@@ -14,8 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 # By default an example that takes a fifth of a second fails its test, which says more of the machine than of the code.
-settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+# The same examples each time: a run says something of what was changed. --hypothesis-profile=new-examples draws others.
+_PATIENT = settings(settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("new-examples", _PATIENT)
+settings.register_profile("same-examples", _PATIENT, derandomize=True, database=None)
+settings.load_profile("same-examples")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

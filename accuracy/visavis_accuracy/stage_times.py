@@ -25,7 +25,8 @@ STAGES = (
     ("face_embedder", "embedding", "face"),
 )
 TIMEOUT_S = 5.0
-#: A request's answer leaves before it is counted: the last ones are waited for.
+#: A request's answer leaves before it is counted, in its stages as well. So it is looked until two looks see the same,
+#: and so often at most, because somebody else may go on asking.
 LOOKS, PAUSE_S = 10, 0.05
 
 
@@ -93,12 +94,15 @@ class StageClock:
         """See :func:`stage_times`; the run asked for so many pictures and has all its answers."""
         if not own_pictures or not self._before:
             return None
+        times, last = None, self._before
         for _ in range(LOOKS):
-            times = stage_times(self._before, read_counters(self._address), own_pictures)
-            if times is not None:
+            now = read_counters(self._address)
+            times = stage_times(self._before, now, own_pictures)
+            if times is not None and now == last:
                 return times
+            last = now
             time.sleep(PAUSE_S)
-        return None
+        return times
 
 
 def read_counters(address: str) -> dict[str, Counters]:
