@@ -1,4 +1,4 @@
-"""Is it fast? Three lines that answer before any table."""
+"""Is it fast? A few lines that answer before any table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 from visavis_perf.peer_latency import peer_latency
 from visavis_perf.ratios import peer_throughput
+from visavis_perf.samples import needed, percentile_ms
 from visavis_perf.targets import NOT_MEASURED
 
+#: Less than this share of what was offered is hardly any.
+_FEW = 0.01
 _HOW_MANY = {"p50_ms": "half", "p95_ms": "95 in 100", "p99_ms": "99 in 100"}
 
 
@@ -26,15 +29,45 @@ def _speed(record: Mapping[str, Any]) -> Iterator[str]:
     if best is None or not best["serves"]:
         yield f"On {where} no load of Face++ comparisons was served."
         return
-    within = [f"{words} within {best[name]:.0f} ms" for name, words in _HOW_MANY.items() if best.get(name) is not None]
-    if len(within) > 2:
-        del within[1]
     unsteady = "" if best["steady"] else ", unsteady"
     yield (
-        f"On {where}: **{best['goodput']:.3g} Face++ comparisons a second** over HTTP, 250×250 pictures"
-        f"{''.join(f', {one}' for one in within)}. That is {best['share']:.3g} of what these cores could do with the "
-        f"bare models{unsteady}."
+        f"On {where}: at the most **{best['goodput']:.3g} Face++ comparisons a second** over HTTP, 250×250 pictures"
+        f"{_within(best)}{_refused(best)}. That is {best['share']:.3g} of what these cores could do with the bare "
+        f"models{unsteady}."
     )
+    yield from _with_room(record.get("twice_the_peer"))
+
+
+def _within(latencies: Mapping[str, Any]) -> str:
+    """Half, and the highest percentile that is known."""
+    known = [name for name in _HOW_MANY if latencies.get(name) is not None]
+    shown = [*known[:1], *known[-1:]] if len(known) > 1 else known
+    return "".join(f", {_HOW_MANY[name]} within {latencies[name]:.0f} ms" for name in shown)
+
+
+def _refused(best: Mapping[str, Any]) -> str:
+    """A best load may lie beyond the capacity: it counts by its good answers."""
+    share = refused(best)
+    return f", while {share:.0%} of what was offered was refused" if share >= _FEW else ", hardly any refused"
+
+
+def refused(best: Mapping[str, Any]) -> float:
+    """The share of what was offered at a best load that got no good answer in its time."""
+    return max(0.0, 1 - best["goodput"] / best["rate"])
+
+
+def _with_room(told: Mapping[str, Any] | None) -> Iterator[str]:
+    """At a load below the capacity, which is also where it takes turns with the peer."""
+    latencies = {f"p{percent}_ms": ms for percent in (50, 95, 99) if (ms := _percentile_ms(told, percent))}
+    if not told or not latencies or told["answered"] < 1 - _FEW or told.get("wrong"):
+        return
+    offered = told["offered"] * told["times"]
+    yield f"At {offered:.2g} of the limit, where hardly any is refused{_within(latencies)}."
+
+
+def _percentile_ms(told: Mapping[str, Any] | None, percent: int) -> float | None:
+    ours = told.get("ours_s", ()) if told else ()
+    return percentile_ms(ours, percent) if len(ours) >= needed(percent) else None
 
 
 def _peer(record: Mapping[str, Any]) -> Iterator[str]:
@@ -42,8 +75,8 @@ def _peer(record: Mapping[str, Any]) -> Iterator[str]:
     if not times:
         return
     beside = peer_latency(record, "beside_peer")
-    slowest = f"; at the peer's own best load p{beside.percent} is {beside.ratio:.2g} of the peer's" if beside else ""
-    yield f"**{times:.3g} times** the comparisons of a service of an afternoon with the same weights{slowest}."
+    slowest = f". At that service's own best load our p{beside.percent} is {beside.ratio:.2g} of its" if beside else ""
+    yield f"**{times:.3g} times** the comparisons of a simple service with the same weights, the peer{slowest}."
 
 
 def _met(record: Mapping[str, Any]) -> Iterator[str]:

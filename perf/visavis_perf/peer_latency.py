@@ -33,7 +33,8 @@ class PeerLatency:
     @property
     def text(self) -> str:
         """What it stands on."""
-        return f"{self.ratio:.3g}, p{self.percent} of {self.ours} and {self.theirs} answers"
+        shown = f"{self.ours_ms:.0f} of {self.theirs_ms:.0f} ms"
+        return f"{self.ratio:.3g}: {shown}, p{self.percent} of {self.ours} and {self.theirs} answers"
 
 
 def peer_latency(record: Mapping[str, Any], step: str, *, percent: int | None = None) -> PeerLatency | None:
@@ -55,3 +56,8 @@ def fault_of_turns(told: Mapping[str, Any]) -> str | None:
     if told and told["answered"] < _ANSWERED:
         return f"{told['answered']:.0%} answered"
     return None
+
+
+def turns_agree(told: Mapping[str, Any], wanted: float) -> bool:
+    """Whether every turn, by its 95th percentile, lies on the same side: p99 of all together is that of few answers."""
+    return len({ratio <= wanted for ratio in told.get("p95_ratios", ())}) <= 1

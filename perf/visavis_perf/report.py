@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from visavis_perf import milliseconds, soak
-from visavis_perf.at_a_glance import at_a_glance
+from visavis_perf.at_a_glance import at_a_glance, refused
 from visavis_perf.binds import UNUSED, binds
 from visavis_perf.brackets import AGREE_WITHIN
 from visavis_perf.machine import card_serves
@@ -27,9 +27,16 @@ _STEADY = (
     "*unsteady* is a figure for which they hardly ever agreed: it stands here and gets no verdict."
 )
 _BINDS = (
-    "**What binds** where a share is missed or undecided. The cores' time for an answered picture, all of it, less the "
-    f"limit's, which also is all that its cores had; *{UNUSED}* waited, or somebody else had them. In brackets: of the "
-    "difference. Of an idle service it is the clock's time, by the traces."
+    "**What binds** where a share is missed or undecided. Each line divides the difference between the cores' time for "
+    "an answered picture and the limit's; in brackets, the part's share of it. The generator's time is in it, and what "
+    f"refusals cost; *{UNUSED}* were idle or taken by others. The limit is brought to the speed that the machine had "
+    "in those runs, so it differs a little from the table of core-milliseconds. Of an idle service it is the clock's "
+    "time, by the traces."
+)
+_WORDS = (
+    "*Limit*: the bare models on all cores, with no service around them. *Share*: a rate over the limit's. *Ensemble*: "
+    "the models in Triton, without the proxy. *Peer*: a simple service with FastAPI, OpenCV and the same weights "
+    "(`baselines/afternoon.py`)."
 )
 _OTHER = (
     f"*{OTHER_PICTURES[0].upper()}{OTHER_PICTURES[1:]}*: targets are stated for LFW's photographs, which do not lie "
@@ -42,6 +49,11 @@ _CORE_MS = (
 _FACES = (
     "The limit embeds one face of a picture. Face++ gives every face a token, so the service embeds them all: the last "
     "column is the share of a limit that does the same, for information; targets are judged by the limit of one."
+)
+_BEST = (
+    "A best load has the most good answers, with p99 within a second and nothing wrong; it may lie beyond the "
+    "capacity, and the rest is refused at once. Runs in brackets stood between bursts of the limit that disagree. The "
+    "rates below were offered for some three seconds each, to find the best ones: no figure of theirs is sure."
 )
 _LATENCIES = ("answers", "p50 ms", "p95 ms", "p99 ms")
 _FEW = (
@@ -78,7 +90,7 @@ def _head(record: Mapping[str, Any]) -> str:
     pictures = record.get("pictures")
     shown = f"\n\n{_pictures(pictures)}" if pictures else ""
     return (
-        f"# Results\n\n{at_a_glance(record)}\n\n"
+        f"# Results\n\n{at_a_glance(record)}\n\n{_WORDS}\n\n"
         "Written by `visavis bench`; do not edit. `README.md` beside this page says how to read it.\n\n"
         f"{record['made']}, revision {record['revision']}, {minutes(record['elapsed_s'])} minutes.{kind}{ended}\n\n"
         f"{machine['processor']}, {machine['cores']} cores ({units}), {machine['memory_gib']} GiB, {cards}.\n\n{used}."
@@ -90,7 +102,7 @@ def _cards(machine: Mapping[str, Any]) -> str:
     named = "; ".join(machine["gpu"])
     if card_serves(machine):
         return f"served by {named or 'a GPU'}: the targets are a processor's, and shares of its limit no measure"
-    return f"served without its GPU ({named})" if named else "no GPU"
+    return f"served without its GPU ({named})" if named else "no GPU: nothing was measured on one"
 
 
 def _pictures(told: Mapping[str, Any]) -> str:
@@ -133,20 +145,28 @@ def _http(record: Mapping[str, Any]) -> str:
     for name, curve in record.get("http", {}).items():
         best = curve["best"]
         if best is None:
-            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 11))
+            rows.append((name, curve["limit_per_s"], "no load was served", *(None,) * 12))
         else:
             goodput = f"{best['goodput']:.3g}" if best["serves"] else f"{best['goodput']:.3g}, not served"
             shown = (best["share"], _shares(best), *_latencies(best), best.get("late_p99_ms"), best["wrong"])
             work = _with_its_faces(record, curve, best["share"])
-            rows.append((name, curve["limit_per_s"], goodput, best["offered"], *shown, *work))
+            load = (goodput, best["offered"], f"{refused(best):.0%}")
+            rows.append((name, curve["limit_per_s"], *load, *shown, *work))
     if not rows:
         return ""
-    head = ("Contract, pictures", "Limit, requests/s", "Best load, good/s", "offered, of limit", "good, of limit")
+    head = (
+        "Contract, pictures",
+        "Limit, requests/s",
+        "Best load, good/s",
+        "offered, of limit",
+        "refused",
+        "good, of limit",
+    )
     curves = table(
         (*head, "runs", *_LATENCIES, "generator late, p99 ms", "wrong", "faces embedded", "of a limit with as many"),
         rows,
     )
-    return f"## HTTP, open loop\n\n{curves}\n\n{_FEW}\n\n{_FACES}\n\n{_errors(record)}"
+    return f"## HTTP, open loop\n\n{curves}\n\n{_BEST}\n\n{_FEW}\n\n{_FACES}\n\n{_errors(record)}"
 
 
 def _with_its_faces(record: Mapping[str, Any], curve: Mapping[str, Any], share: float) -> tuple[float | None, ...]:

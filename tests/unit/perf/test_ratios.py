@@ -44,7 +44,7 @@ def record() -> dict[str, Any]:
     ensemble = {"model": "face_analysis", "pictures": "250", "sweep": "--concurrency-range", "faults": []}
     core_ms = {"face_detector": 6.5, "face_embedder": 7.5, "triton": 1.0, "proxy": 0.5, "generator": 2.25}
     idle = {"spread": 0.02, "steady": True}
-    turns = {"theirs_s": [0.1] * 150, "spread": 0.05, "steady": True}
+    turns = {"theirs_s": [0.1] * 150, "spread": 0.05, "steady": True, "offered": 0.3, "times": 2.0}
     return {
         "made": "2026-01-01T00:00:00Z",
         "revision": "abc",
@@ -78,7 +78,7 @@ def test_every_target_stands_beside_its_result(record: dict[str, Any]) -> None:
     assert verdicts["ensemble, 1 megapixel, images/s of the limit"] is None
     assert verdicts["idle service, p50 of one picture (AWS), of the bare time"] is True
     assert verdicts["idle service, p50 of a comparison (Face++), of the bare time"] is False
-    assert verdicts["p99 of the peer's, both at the peer's best load"] is True
+    assert verdicts["p99 over the peer's, both at the peer's best load"] is True
     assert {row["number"] for row in record["targets"]} == set("123456")
 
 
@@ -149,7 +149,7 @@ def test_quick_answers_beside_wrong_or_refused_ones_are_no_times(record: dict[st
     """In the step in which both take turns: the target is missed, the ratio has no figure."""
     now = deepcopy(record)
     now["beside_peer"] |= fault
-    what = "p99 of the peer's, both at the peer's best load"
+    what = "p99 over the peer's, both at the peer's best load"
     assert [target.met for target in targets(now) if target.what == what] == [False]
     changes = {change.name: change for change in compare(ratios(record), ratios(now), without_figure(now))}
     assert changes["p95 of peer's"].worse
@@ -158,7 +158,7 @@ def test_quick_answers_beside_wrong_or_refused_ones_are_no_times(record: dict[st
 
 def test_twice_the_peers_load_is_missed_where_it_is_not_served(record: dict[str, Any]) -> None:
     """Quick answers to some and refusals to the others are no service at that load."""
-    what = "p99 of the peer's at its best load, the service at twice that"
+    what = "p99 over the peer's at its best load, the service at twice that"
     assert [target.met for target in targets(record) if target.what == what] == [True]
     record["twice_the_peer"]["answered"] = 0.9
     assert [(target.met, target.got) for target in targets(record) if target.what == what] == [(False, "90% answered")]
