@@ -46,7 +46,7 @@ from visavis_server.triton import EmbeddedTriton, TritonPorts
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
 _IN_FLIGHT = "VISAVIS_MAX_IN_FLIGHT"
-#: What a core finishes in a third of a second, at about 35 ms a picture: more of them would only wait; fewer, and a gap
+#: What a core finishes in 0.28 s, at about 35 ms a picture: more of them would only wait; fewer, and a gap
 #: between two arrivals idles it. With a card a core takes 8 ms, since detector and embedder are not its work.
 _IN_FLIGHT_A_CORE = {Device.CPU: 8, Device.GPU: 32}
 #: So many wait before each graph on a card (`max_queue_size`): no more are let in, or some would be refused half way.
@@ -186,7 +186,7 @@ def _plan(options: ServeOptions, listener: socket.socket, key_file: Path, ports:
 
 
 def in_flight(options: ServeOptions, device: Device, cores: int = usable_cores()) -> dict[str, str]:
-    """How many pictures a worker lets in, unless that is set: what this machine finishes in a third of a second.
+    """How many pictures a worker lets in, unless that is set: what this machine finishes in some 0.3 s.
 
     Nothing where Triton was not started here (`--triton`), on whatever machine: its cores and cards are not known.
     """
