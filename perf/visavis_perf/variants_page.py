@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from visavis_perf import results
@@ -19,6 +20,10 @@ FOLDER = RESULTS / "variants"
 BEGIN, END = "<!-- variants -->", "<!-- end of variants -->"
 #: A smaller difference is none, however well the turns agree.
 _LEAST = 0.02
+#: Records have four decimals.
+_ROUNDED = 1e-3
+#: Variants that change nothing begin so.
+UNCHANGED = "unchanged"
 #: What is counted, and of which loads.
 _KINDS = {"pictures": (ENSEMBLE,), "comparisons over HTTP": (FACEPP, JDCLOUD)}
 
@@ -50,13 +55,29 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
-def figure(told: Mapping[str, Any]) -> str:
-    """A ratio with its turns' extremes; bold where all of them lie on one side of 1, ``?`` where it is unsteady."""
-    shares = [one["share"] for one in told["runs"] if one["steady"]] or [one["share"] for one in told["runs"]]
+def figure(told: Mapping[str, Any], noise: float = 0.0) -> str:
+    """A ratio with its turns' extremes; bold where all of them lie on one side of 1, ``?`` where it is unsteady.
+
+    ``noise``: how far from 1 the product came beside itself; a turn within it shows nothing.
+    """
+    shares = _counted(told)
     lowest, highest = min(shares), max(shares)
-    clear = told["steady"] and abs(told["share"] - 1) >= _LEAST and (lowest > 1 or highest < 1)
-    shown = f"**{told['share']:.2f}**" if clear else f"{told['share']:.2f}"
+    beyond = 1 + max(noise, _LEAST) <= lowest or highest <= 1 - max(noise, _LEAST)
+    shown = f"**{told['share']:.2f}**" if told["steady"] and beyond else f"{told['share']:.2f}"
     return f"{shown} ({lowest:.2f}–{highest:.2f}){'' if told['steady'] else ' ?'}"
+
+
+def _counted(told: Mapping[str, Any]) -> list[float]:
+    """The turns that the ratio is the median of: those with agreeing neighbours, or all where these are too few."""
+    every = [one["share"] for one in told["runs"]]
+    agreeing = [one["share"] for one in told["runs"] if one["steady"]]
+    return agreeing if agreeing and abs(median(agreeing) - told["share"]) < _ROUNDED else every
+
+
+def _noise(variants: Mapping[str, Mapping[str, Any]], what: str) -> float:
+    """The farthest turn from 1 of the product beside itself."""
+    beside_itself = [row for name, row in variants.items() if name.startswith(UNCHANGED) and "fault" not in row]
+    return max((abs(share - 1) for row in beside_itself for share in _counted(row[what])), default=0.0)
 
 
 def page(record: Mapping[str, Any]) -> str:
@@ -76,8 +97,11 @@ def page(record: Mapping[str, Any]) -> str:
 
 def _of_kind(kind: str, variants: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
+    measures = ("throughput", "one_at_a_time")
+    noise = {what: _noise(variants, what) for what in measures}
     for name, row in variants.items():
-        figures = ("not served", None) if "fault" in row else (figure(row["throughput"]), figure(row["one_at_a_time"]))
+        served = "fault" not in row
+        figures = [figure(row[what], noise[what]) for what in measures] if served else ["not served", None]
         rows.append((row["chosen"], row["instead"], f"`{name}`", *figures))
     return table(("Chosen", "Instead", "Variant", f"{kind}/s", "time of one at a time"), rows)
 

@@ -306,6 +306,22 @@ def test_only_a_clear_difference_stands_out(told: dict[str, Any], shown: str) ->
     assert figure(told) == shown
 
 
+def test_what_the_product_does_beside_itself_is_no_difference() -> None:
+    """A variant stands out where each of its turns lies beyond that; turns that do not count are in no bracket."""
+    record = record_of(_told([0.8, 0.81, 0.83]))
+    beside_itself = record_of(_told([0.82, 0.99, 1.01]))["variants"]["x"]
+    assert "**0.81** (0.80–0.83)" in page(record)
+    record["variants"]["unchanged"] = beside_itself
+    assert "| 0.81 (0.80–0.83) |" in page(record)
+    beside_itself["throughput"]["runs"][0]["steady"] = False
+    beside_itself["throughput"]["share"] = 1.0
+    assert "**0.81** (0.80–0.83)" in page(record)
+    few = _told([0.7, 0.9, 1.0], steady=False)
+    few["runs"][0]["steady"] = few["runs"][2]["steady"] = False
+    few["share"] = 0.95
+    assert figure(few) == "0.95 (0.70–1.00) ?"
+
+
 def test_a_page_is_written_between_its_marks(tmp_path: Path) -> None:
     """All else stays, however often it is written."""
     path = tmp_path / "page.md"
