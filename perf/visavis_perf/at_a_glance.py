@@ -53,7 +53,7 @@ def _refused(best: Mapping[str, Any]) -> str:
 
 def refused(best: Mapping[str, Any]) -> float:
     """The share of what was offered at a best load that got no good answer in its time."""
-    return max(0.0, 1 - best["goodput"] / best["rate"])
+    return max(0.0, 1 - float(best["goodput"] / best["rate"]))
 
 
 def _with_room(told: Mapping[str, Any] | None) -> Iterator[str]:
