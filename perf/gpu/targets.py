@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from visavis_perf.load import Load, run
 from visavis_perf.perf_analyzer import Effort, PerfAnalyzerFailed, run_point
 from visavis_perf.pictures import pictures
 from visavis_perf.places import RESULTS, SCENARIOS
+from visavis_perf.proxy_metrics import LET_IN, read_levels
 from visavis_perf.results import exchange, now
 from visavis_perf.samples import summarise
 from visavis_perf.scenario_files import read_scenario
@@ -63,11 +62,10 @@ def check_device(service: Service) -> None:
 
 def let_in(service: Service) -> int:
     """Pictures that all workers together let in at once, two of them in a comparison."""
-    with urllib.request.urlopen(f"{service.url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
-        found = re.search(rb"^visavis_pictures_in_flight_limit(?:{.*})? (\S+)", answer.read(), re.MULTILINE)
-    if found is None:
+    levels = read_levels(service.url)
+    if LET_IN not in levels:
         raise SystemExit("the service does not tell how many pictures it lets in")
-    return int(float(found[1]))
+    return int(levels[LET_IN])
 
 
 def compares(service: Service, source: Path | None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from visavis_perf.peer_latency import peer_latency
 from visavis_perf.ratios import peer_throughput
-from visavis_perf.samples import needed, percentile_ms
+from visavis_perf.samples import Latencies
 from visavis_perf.targets import NOT_MEASURED
 
 #: Less than this share of what was offered is hardly any.
@@ -58,16 +58,11 @@ def refused(best: Mapping[str, Any]) -> float:
 
 def _with_room(told: Mapping[str, Any] | None) -> Iterator[str]:
     """At a load below the capacity, which is also where it takes turns with the peer."""
-    latencies = {f"p{percent}_ms": ms for percent in (50, 95, 99) if (ms := _percentile_ms(told, percent))}
-    if not told or not latencies or told["answered"] < 1 - _FEW or told.get("wrong"):
+    within = _within(Latencies.of(told.get("ours_s", ())).as_dict()) if told else ""
+    if not told or not within or told["answered"] < 1 - _FEW or told.get("wrong"):
         return
     offered = told["offered"] * told["times"]
-    yield f"At {offered:.2g} of the limit, where hardly any is refused{_within(latencies)}."
-
-
-def _percentile_ms(told: Mapping[str, Any] | None, percent: int) -> float | None:
-    ours = told.get("ours_s", ()) if told else ()
-    return percentile_ms(ours, percent) if len(ours) >= needed(percent) else None
+    yield f"At {offered:.2g} of the limit, where hardly any is refused{within}."
 
 
 def _peer(record: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,10 @@ _ANSWERED = {"result": "answered"}
 _OF_A_PICTURE = {"outcome": "answered"}
 
 
+#: A gauge: pictures that all workers together let in at once, two of them in a comparison.
+LET_IN = "visavis_pictures_in_flight_limit"
+
+
 @dataclass(frozen=True, slots=True)
 class ProxyTimes:
     """Seconds and counts since the service began, or between two readings; all contracts together."""
@@ -54,10 +58,25 @@ class ProxyTimes:
 def read_times(url: str) -> ProxyTimes:
     """What the service shows at ``/metrics``; nothing where it shows nothing."""
     try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
-            return parse_times(answer.read().decode("utf-8"))
+        return parse_times(_read(url))
     except OSError:
         return ProxyTimes()
+
+
+def read_levels(url: str) -> dict[str, float]:
+    """Every family of ``/metrics``, its samples summed up: of use for gauges alone.
+
+    Raises:
+        OSError: the service does not answer.
+    """
+    families = text_string_to_metric_families(_read(url))
+    return {family.name: sum(sample.value for sample in family.samples) for family in families}
+
+
+def _read(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
+        text: str = answer.read().decode("utf-8")
+        return text
 
 
 def parse_times(text: str) -> ProxyTimes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from visavis_perf import machine
 from visavis_perf.brackets import bracketed
@@ -25,6 +23,7 @@ from visavis_perf.limit import cores
 from visavis_perf.load import Load, run, run_closed, run_idle
 from visavis_perf.pictures import pictures
 from visavis_perf.processes import part_of
+from visavis_perf.proxy_metrics import LET_IN, read_levels
 from visavis_perf.results import now
 from visavis_perf.samples import Sample, Summary, percentile_ms, summarise
 from visavis_perf.schedule import Expected, Pace, minutes
@@ -125,10 +124,8 @@ def _serving(variant: Variant, unchanged: Service) -> Iterator[Service]:
 
 def _in_flight(service: Service) -> int:
     """How many pictures one of its workers lets in."""
-    with urllib.request.urlopen(f"{service.url}/metrics", timeout=10) as answer:  # noqa: S310 (http, loopback)
-        families = text_string_to_metric_families(answer.read().decode())
-    levels = {family.name: sum(one.value for one in family.samples) for family in families}
-    return round(levels["visavis_pictures_in_flight_limit"] / max(1.0, levels["visavis_workers"]))
+    levels = read_levels(service.url)
+    return round(levels[LET_IN] / max(1.0, levels["visavis_workers"]))
 
 
 def pin(pid: int) -> None:
