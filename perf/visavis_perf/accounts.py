@@ -22,11 +22,16 @@ class Reading:
     cpu: CpuTimes
 
     @classmethod
-    def of(cls, service: Service) -> Reading:
-        """The peer has no Triton and shows no metrics."""
+    def of(cls, service: Service, *, quiet_s: float | None = None) -> Reading:
+        """The peer has no Triton and shows no metrics.
+
+        ``quiet_s``: for so long at least nobody has asked the service anything (`proxy_metrics.py`). None leaves the
+        proxy's times out, and waits for nothing.
+        """
         if service.triton_http is None:
             return cls({}, ProxyTimes(), cpu_times(service.pid))
-        return cls(read_counters(service.triton_http), read_times(service.url), cpu_times(service.pid))
+        proxy = ProxyTimes() if quiet_s is None else read_times(service.url, quiet_s=quiet_s)
+        return cls(read_counters(service.triton_http), proxy, cpu_times(service.pid))
 
 
 def account(
@@ -35,7 +40,7 @@ def account(
     """Mean milliseconds of a picture by step of Triton's, and of one core for a picture by process.
 
     ``pictures``: those answered well; None means as many as the ensemble took in. ``caller_ms``: what an answer took as
-    the caller saw it, on the mean; then the request's milliseconds are divided, too.
+    the caller saw it, on the mean; then the request's milliseconds are divided, too, if both readings have the proxy's.
     """
     table: dict[str, Any] = {}
     if after.triton:

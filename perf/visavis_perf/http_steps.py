@@ -85,10 +85,12 @@ def _at_best(
     """
     per_request = load.contract.pictures_per_request
     costs, seconds = Costs(bench.plan), bench.plan.http_seconds
+    # Before either reading comes a burst of the limit, during which nobody asks the service.
+    quiet_s = bench.plan.burst_seconds
     share = _filling(bench, load, pictures, share, then_s=costs.bracketed(costs.http_repeat, repeats))
     for steps_down in range(_STEPS_DOWN + 1):
         offered = share * _LESS**steps_down
-        before = Reading.of(service)
+        before = Reading.of(service, quiet_s=quiet_s)
         found = bench.beside_limit(
             pictures,
             partial(_offer_share, load, seconds, offered),
@@ -97,7 +99,7 @@ def _at_best(
             wanted=repeats,
             pictures_per_request=per_request,
         )
-        after = Reading.of(service)
+        after = Reading.of(service, quiet_s=quiet_s)
         best = best_load(found, offered)
         if best["serves"] or not bench.pace.allows(costs.bracketed(costs.http_repeat, repeats)):
             break

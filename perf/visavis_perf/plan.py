@@ -52,7 +52,7 @@ class Plan:
     @classmethod
     def short(cls) -> Plan:
         """Some minutes: to see whether everything runs, and for shares with more noise."""
-        return cls(True, 0.5, 2.0, Effort(700), Effort(1000), 3.0, 4.0, 1, 2, 5, 8, 15.0, 6.0)
+        return cls(True, 0.5, 2.0, Effort(700), Effort(1000), 3.0, 4.0, 1, 2, 5, 8, 13.0, 6.0)
 
     def curve_shares(self, contract: str, pictures_set: str) -> tuple[float, ...]:
         """The whole curve of one contract; of the others what finds their best load."""

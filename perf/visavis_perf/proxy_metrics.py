@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from dataclasses import dataclass, field
 
@@ -10,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 _ANSWERED = {"result": "answered"}
 _OF_A_PICTURE = {"outcome": "answered"}
-
-
+#: The proxy keeps the text of ``/metrics`` for one second, whoever asks, and a little is for making it: one that is
+#: asked for sooner after a load may lack its last answers, or after a warm-up hold none of it.
+SETTLED_S = 1.1
 #: A gauge: pictures that all workers together let in at once, two of them in a comparison.
 LET_IN = "visavis_pictures_in_flight_limit"
 
@@ -55,8 +57,13 @@ class ProxyTimes:
         return {stage: 1000 * seconds / max(1.0, self.requests) for stage, seconds in self.stages_s.items()}
 
 
-def read_times(url: str) -> ProxyTimes:
-    """What the service shows at ``/metrics``; nothing where it shows nothing."""
+def read_times(url: str, *, quiet_s: float = 0.0) -> ProxyTimes:
+    """What the service shows at ``/metrics`` once it shows all that was answered; nothing where it shows nothing.
+
+    ``quiet_s``: for so long at least nobody has asked the service anything. What is missing to ``SETTLED_S`` is waited
+    for.
+    """
+    time.sleep(max(0.0, SETTLED_S - quiet_s))
     try:
         return parse_times(_read(url))
     except OSError:

@@ -12,6 +12,7 @@ import psutil
 from visavis_perf.bare import BATCHES
 from visavis_perf.limit import TRIES, WARM_UP_S
 from visavis_perf.plan import LONGER_BESIDE_PEER, Plan
+from visavis_perf.proxy_metrics import SETTLED_S
 from visavis_perf.scenario_files import Scenario
 
 #: What a bench of the targets may take, from its command to its page: under 20 minutes are promised.
@@ -110,7 +111,9 @@ def expected(
     steps.append(Expected("service", _SERVICE_START_S))
     if "idle" in other:
         turns = 2 * plan.idle_turns * plan.idle_requests
+        # The proxy's times are read before and after each of the traced loads.
         traced = (1 + plan.idle_turns) * plan.idle_requests * sum(_IDLE_REQUEST_S.values())
+        traced += 2 * len(_IDLE_REQUEST_S) * SETTLED_S
         steps.append(Expected("idle", traced + sum(_BARE_START_S + turns * each for each in _IDLE_REQUEST_S.values())))
     steps += [Expected(scenario.name, costs.scenario(scenario)) for scenario in scenarios]
     for contract, pictures in http:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+import urllib.error
 from pathlib import Path
 
 import pytest
 
+from visavis_perf import proxy_metrics
 from visavis_perf.perf_analyzer import (
     Effort,
     PerfAnalyzerFailed,
@@ -15,9 +19,11 @@ from visavis_perf.perf_analyzer import (
     read_windows,
 )
 from visavis_perf.places import SCENARIOS
-from visavis_perf.proxy_metrics import parse_times
+from visavis_perf.plan import Plan
+from visavis_perf.proxy_metrics import ProxyTimes, parse_times, read_times
 from visavis_perf.scenario_files import ScenarioInvalid, read_scenario, read_scenarios
 from visavis_perf.triton_statistics import breakdown, divided_ms, parse_counters
+from visavis_proxy.shared_check import SharedCheck
 
 _CSV = """Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,\
 Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p95 latency,p99 latency
@@ -162,3 +168,57 @@ def test_the_proxys_times_are_means_of_answered_requests() -> None:
     assert added.picture_ms == pytest.approx(60)
     assert added.stages_ms == pytest.approx({"read": 20, "engine": 60})
     assert after.since(after).stages_ms == {"read": 0, "engine": 0}
+
+
+class _Served:
+    """What the proxy shows at ``/metrics``, kept for as long as the proxy keeps it, by a hand that sleeping moves."""
+
+    def __init__(self) -> None:
+        self.at, self.answered = 100.0, 0
+        self._kept = SharedCheck(self._render, lambda: self.at)
+
+    async def _render(self) -> str:
+        return _METRICS % {"read": 1.0, "engine": 1.0, "request": 1.0, "answered": self.answered}
+
+    def text(self, url: str) -> str:
+        del url
+        return asyncio.run(self._kept())
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> _Served:
+    found = _Served()
+    monkeypatch.setattr(proxy_metrics, "_read", found.text)
+    monkeypatch.setattr(time, "sleep", found.sleep)
+    return found
+
+
+def test_the_proxys_times_are_read_when_they_show_the_whole_load(shown: _Served) -> None:
+    """Its text is kept for a second: what was answered right before counts all the same."""
+    for answered in (5, 12):
+        shown.answered = answered
+        assert read_times("http://x").requests == answered
+
+
+def test_a_burst_of_the_limit_is_pause_enough(shown: _Served) -> None:
+    """Nobody asks the service meanwhile, so nothing more is waited for; a shorter one leaves the rest to wait."""
+    for seconds, waited in ((min(Plan.short().burst_seconds, Plan.full().burst_seconds), 0.0), (0.8, 0.3)):
+        shown.answered += 1
+        shown.at += seconds
+        began = shown.at
+        assert read_times("http://x", quiet_s=seconds).requests == shown.answered
+        assert shown.at - began == pytest.approx(waited)
+
+
+def test_a_service_that_shows_nothing_has_no_times(monkeypatch: pytest.MonkeyPatch, shown: _Served) -> None:
+    """As the peer, which has no such page."""
+
+    def refuse(url: str) -> str:
+        raise urllib.error.URLError(f"no {url}")
+
+    monkeypatch.setattr(proxy_metrics, "_read", refuse)
+    assert read_times("http://x") == ProxyTimes()
+    assert shown.at > 100
