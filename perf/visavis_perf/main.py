@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +18,14 @@ from rich.table import Table
 
 from visavis_perf import bench as bench_module
 from visavis_perf import machine, results
+from visavis_perf.check import Checked, again_where_worse, once
 from visavis_perf.child import LimitFailed
 from visavis_perf.peer_weights import PeerWeightsMissing
 from visavis_perf.perf_analyzer import PerfAnalyzerFailed, find_perf_analyzer
 from visavis_perf.pictures import PicturesMissing
 from visavis_perf.places import PERF, RESULTS
 from visavis_perf.plan import Plan
-from visavis_perf.ratios import Change, compare, ratios, without_figure
+from visavis_perf.ratios import Change, Ratio, ratios
 from visavis_perf.results import NoResults, PlaceUnusable
 from visavis_perf.scenario_files import ScenarioInvalid
 from visavis_perf.service import ServiceFailed
@@ -119,7 +123,10 @@ def check(
         Path | None, typer.Option(help="Results to compare with.  [default: the newest committed of such a machine]")
     ] = None,
 ) -> None:
-    """Fail where a share of the limit, of the bare time or of the peer got worse beyond noise."""
+    """Fail where a share of the limit, of the bare time or of the peer got worse beyond noise.
+
+    What comes out worse is measured again, twice at most, unless --new names what to judge.
+    """
     told = results.read(new) if new else None
     if old:
         name, before = old.name, results.read(old)
@@ -127,25 +134,41 @@ def check(
         name, before = results.committed(told["machine"] if told else machine.describe())
     if told is None:
         results.check_writable(RESULTS)
-        told = bench_module.measure(Plan.short(), _CHECKED, _say)
-        _say(f"written: {results.write(told)}")
-        _end_early(told)
-    _judge(name, before, told)
+        first = _measured(Plan.short(), _CHECKED)
+        found = again_where_worse(before, first, partial(_measured, Plan.full()), _say)
+    else:
+        found = once(before, told)
+    _tell_changes(name, before, found)
+    if new and found.worse:
+        command = shlex.join(["visavis", "bench", "check", *(["--old", str(old)] if old else [])])
+        _say(f"One bench alone may mislead. `{command}` measures anew, and again what comes out worse.")
+    _end_by(found)
 
 
-def _judge(name: str, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-    earlier = ratios(before)
-    changes = compare(earlier, ratios(told), without_figure(told))
-    if not changes:
+def _measured(plan: Plan, steps: Sequence[str], again: int = 0) -> dict[str, Any]:
+    """Measured for a check, and written under a name of its own however it ended."""
+    told = bench_module.measure(plan, steps, _say)
+    _say(f"written: {results.write(told, RESULTS, again=again)}")
+    _end_early(told)
+    return told
+
+
+def _tell_changes(name: str, before: Mapping[str, Any], found: Checked) -> None:
+    if not found.changes:
         raise NoResults(f"{name} and the new results have no ratio in common")
     console.print(f"against {name}, revision {before['revision']}", highlight=False)
-    _print_changes(changes)
-    not_now = sorted({ratio.name for ratio in earlier} - {change.name for change in changes})
+    _print_changes(found.changes)
+    not_now = sorted({ratio.name for ratio in ratios(before)} - {change.name for change in found.changes})
     if not_now:
         _say(f"not measured now, so not compared: {', '.join(not_now)}")
-    _fail_with_faults(told)
-    if any(change.worse for change in changes):
+
+
+def _end_by(found: Checked) -> None:
+    for record in found.records:
+        _fail_with_faults(record)
+    if found.worse:
         raise typer.Exit(1)
+    changes = found.changes
     judged = sum(change.worse is not None for change in changes)
     if 2 * judged < len(changes):
         raise Undecided(f"only {judged} of {len(changes)} ratios were steady in both results: measure again")
@@ -169,13 +192,21 @@ def _fail_with_faults(record: Mapping[str, Any]) -> None:
 
 def _print_changes(changes: Sequence[Change]) -> None:
     words = {True: "[red]worse[/red]", False: "ok", None: "unsteady: no verdict"}
-    shown = Table("Ratio", "Before", "Now", "Noise", "")
+    shown = Table("Ratio", "Before", "Now", "Noise", "Measured", "")
+    shown.columns[0].no_wrap = True
     # What got worse stands above.
     for change in sorted(changes, key=lambda change: not change.worse):
-        noise = f"± {change.noise:.2g}"
         now = "no figure" if change.now is None else f"{change.now:.3g}"
-        shown.add_row(change.name, f"{change.before:.3g}", now, noise, words[change.worse])
+        measured = " ".join(map(_shown, change.measured)) if len(change.measured) > 1 else "once"
+        noise = f"± {change.noise:.2g}"
+        shown.add_row(change.name, f"{change.before:.3g}", now, noise, measured, words[change.worse])
     console.print(shown)
+
+
+def _shown(measured: Ratio) -> str:
+    """One of several; in round brackets where it does not count, for the machine moved."""
+    value = f"{measured.value:.3g}" if isfinite(measured.value) else "none"
+    return value if measured.steady else f"({value})"
 
 
 @app.command()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import median
 from typing import Any
 
 from visavis_perf.peer_latency import fault_of_turns, peer_latency
 from visavis_perf.samples import late_generator
 
-#: A ratio may differ by so much of itself without meaning anything, however well its runs agreed.
-_NOISE = 0.05
+#: A ratio may differ by so much of itself without meaning anything, however well its runs agreed: two benches of one
+#: product, hours apart, lie 2 to 7 % apart, and once it was 13 %, while the runs within each agreed to 4 %. What is
+#: beyond even that is measured again (`check.py`).
+_NOISE = 0.08
 _THROUGHPUT, _P95 = "throughput of peer's", "p95 of peer's"
 
 
@@ -19,6 +23,9 @@ class Ratio:
     """One number of a result."""
 
     name: str
+    #: What measures it, as `visavis bench steps` lists it.
+    step: str
+    #: Infinitely bad: its step ran and has no figure.
     value: float
     #: How far its runs lie apart.
     spread: float
@@ -33,18 +40,20 @@ def ratios(record: Mapping[str, Any]) -> list[Ratio]:
     for name, scenario in record.get("scenarios", {}).items():
         # Without the key no target is judged by it, so its best load is not repeated.
         if "best" in scenario:
-            found.append(_share(f"{name} of limit", scenario["best"]))
+            found.append(_share(f"{name} of limit", name, scenario["best"]))
     for name, curve in record.get("http", {}).items():
-        found.append(_share(f"{name} of limit", curve["best"]))
+        # The one step of a contract measures it with every set of pictures.
+        contract = name.rpartition("-")[0]
+        found.append(_share(f"{name} of limit", contract, curve["best"]))
     for name, row in record.get("idle", {}).get("contracts", {}).items():
-        found.append(Ratio(f"idle {name} of bare", row["share"], row["spread"], False, row["steady"]))
+        found.append(Ratio(f"idle {name} of bare", "idle", row["share"], row["spread"], False, row["steady"]))
     return found + _against_peer(record) + _under_overload(record)
 
 
-def _share(name: str, best: Mapping[str, Any] | None) -> Ratio:
+def _share(name: str, step: str, best: Mapping[str, Any] | None) -> Ratio:
     if best is None or not best.get("serves", True):
-        return Ratio(name, 0.0, 0.0, higher_is_better=True)
-    return Ratio(name, best["share"], best["spread"], True, best["steady"] and late_generator(best) is None)
+        return Ratio(name, step, 0.0, 0.0, higher_is_better=True)
+    return Ratio(name, step, best["share"], best["spread"], True, best["steady"] and late_generator(best) is None)
 
 
 def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:
@@ -56,14 +65,14 @@ def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:
             # Of a quotient the parts' relative spreads add up.
             spread = throughput * (ours["spread"] / ours["share"] + theirs["spread"] / theirs["share"])
             steady = ours["steady"] and theirs["steady"]
-            found.append(Ratio(_THROUGHPUT, throughput, spread, True, steady))
+            found.append(Ratio(_THROUGHPUT, "peer", throughput, spread, True, steady))
         else:
-            found.append(Ratio(_THROUGHPUT, 0.0, 0.0, higher_is_better=True))
+            found.append(Ratio(_THROUGHPUT, "peer", 0.0, 0.0, higher_is_better=True))
     # A quick bench has too few answers for the 99th.
     latency = peer_latency(record, "beside_peer", percent=95)
     beside = record.get("beside_peer", {})
     if latency is not None and fault_of_turns(beside) is None:
-        found.append(Ratio(_P95, latency.ratio, beside["spread"] or 0.0, False, beside["steady"]))
+        found.append(Ratio(_P95, "peer", latency.ratio, beside["spread"] or 0.0, False, beside["steady"]))
     return found
 
 
@@ -74,7 +83,7 @@ def _under_overload(record: Mapping[str, Any]) -> list[Ratio]:
     peak = record["http"]["facepp-250"]["best"]
     spread = told["goodput_of_peak"] * peak["spread"] / peak["share"]
     steady = told["steady"] and told["peak_steady"]
-    return [Ratio("overload goodput of peak", told["goodput_of_peak"], spread, True, steady)]
+    return [Ratio("overload goodput of peak", "overload", told["goodput_of_peak"], spread, True, steady)]
 
 
 def peer_throughput(record: Mapping[str, Any], peer: str = "peer") -> float | None:
@@ -94,15 +103,16 @@ def peer_throughput(record: Mapping[str, Any], peer: str = "peer") -> float | No
     return round(times, 3)
 
 
-def without_figure(record: Mapping[str, Any]) -> set[str]:
+def without_figure(record: Mapping[str, Any]) -> list[Ratio]:
     """Ratios whose step ran and gave nothing to divide: the peer answered nobody, or wrong answers have no time."""
-    names = set()
+    found = []
     if "peer" in record:
         best = record["peer"]["best"]
-        names |= set() if best and best["share"] else {_THROUGHPUT}
+        if not (best and best["share"]):
+            found.append(Ratio(_THROUGHPUT, "peer", -inf, 0.0, higher_is_better=True))
     if fault_of_turns(record.get("beside_peer", {})):
-        names.add(_P95)
-    return names
+        found.append(Ratio(_P95, "peer", inf, 0.0, higher_is_better=False))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,30 +120,53 @@ class Change:
     """A ratio before and now."""
 
     name: str
+    #: What measures it.
+    step: str
     before: float
-    #: None: its step ran and has no figure.
+    #: Median of the measurements that count; None: there is no figure.
     now: float | None
     #: The most that noise explains, in the ratio's own unit.
     noise: float
     #: None: one of the two was measured on a machine that moved.
     worse: bool | None
+    #: Every one, in their order. An unsteady one does not count; where no other is there, all are taken.
+    measured: tuple[Ratio, ...]
+
+    @property
+    def counted(self) -> int:
+        """How many of them there can be a verdict by."""
+        return sum(ratio.steady for ratio in self.measured)
 
 
-def compare(before: Sequence[Ratio], now: Sequence[Ratio], lost: Collection[str] = ()) -> list[Change]:
-    """Ratios that both have; ``worse`` where the difference is more than both results' noise.
+def compare(before: Sequence[Ratio], now: Sequence[Ratio]) -> list[Change]:
+    """Ratios that both have; ``worse`` where the difference is more than noise.
 
-    ``lost`` are names of those that have no figure now though their step ran: worse than any.
+    ``now`` may have a ratio several times, measured again: the median of all that are steady is judged.
     """
-    found = {ratio.name: ratio for ratio in now}
     changes = []
     for old in before:
-        ratio = found.get(old.name)
-        if ratio is None:
-            changes += [Change(old.name, old.value, None, 0.0, worse=True)] if old.name in lost else []
-            continue
-        # Half of a spread is about what the median of its runs may be off.
-        noise = max(_NOISE * old.value, (ratio.spread + old.spread) / 2)
-        less = old.value - ratio.value if ratio.higher_is_better else ratio.value - old.value
-        worse = less > noise if old.steady and ratio.steady else None
-        changes.append(Change(old.name, old.value, ratio.value, round(noise, 4), worse))
+        measured = tuple(ratio for ratio in now if ratio.name == old.name)
+        if measured:
+            changes.append(_change(old, measured))
     return changes
+
+
+def _change(old: Ratio, measured: tuple[Ratio, ...]) -> Change:
+    counted = [ratio for ratio in measured if ratio.steady] or measured
+    value = median(ratio.value for ratio in counted)
+    noise = _noise(old, counted)
+    if not isfinite(value):
+        # Worse than any, be the one before steady or not.
+        return Change(old.name, old.step, old.value, None, round(noise, 4), True, measured)
+    less = old.value - value if old.higher_is_better else value - old.value
+    worse = less > noise if old.steady and any(ratio.steady for ratio in measured) else None
+    return Change(old.name, old.step, old.value, value, round(noise, 4), worse, measured)
+
+
+def _noise(old: Ratio, counted: Sequence[Ratio]) -> float:
+    """The most of what three things explain: another hour, runs that lie apart, and measurements here that do."""
+    # Half of a spread is about what the median of its runs may be off.
+    of_runs = (old.spread + median(ratio.spread for ratio in counted)) / 2
+    values = [ratio.value for ratio in counted if isfinite(ratio.value)]
+    of_measurements = (max(values) - min(values)) / 2 if values else 0.0
+    return max(_NOISE * old.value, of_runs, of_measurements)

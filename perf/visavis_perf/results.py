@@ -40,9 +40,12 @@ def check_writable(*folders: Path) -> None:
             raise PlaceUnusable(f"{folder} cannot be written to: {error.strerror}") from error
 
 
-def write(record: Mapping[str, Any], folder: Path = RESULTS) -> Path:
-    """Write a record as ``<date>-<machine>.json``; a quick or partial one does not replace a whole one."""
-    kind = "" if record["whole"] else "-partial"
+def write(record: Mapping[str, Any], folder: Path = RESULTS, *, again: int = 0) -> Path:
+    """Write a record as ``<date>-<machine>.json``; a quick or partial one does not replace a whole one.
+
+    ``again``: for the how many-th time a check measures again; none of these replaces another, nor the bench before.
+    """
+    kind = ("" if record["whole"] else "-partial") + (f"-again-{again}" if again else "")
     path = folder / f"{record['made'][:10]}-{short_name(record['machine'])}{kind}.json"
     exchange(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     return path
@@ -126,7 +129,7 @@ def committed(machine: Mapping[str, Any], folder: Path = RESULTS) -> tuple[str, 
 
 def _whole(names: Iterable[str]) -> list[str]:
     """Names of whole results, oldest first: they begin with the date."""
-    return sorted(name for name in names if name.endswith(".json") and not name.endswith("-partial.json"))
+    return sorted(name for name in names if name.endswith(".json") and "-partial" not in name)
 
 
 def _git(*arguments: str, folder: Path) -> str:

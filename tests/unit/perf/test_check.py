@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from visavis_perf import results
+from visavis_perf import bench, main, results
 from visavis_perf.main import Undecided, app
 from visavis_perf.perf_analyzer import PerfAnalyzerFailed
+from visavis_perf.plan import Plan
 from visavis_perf.results import NoResults, PlaceUnusable
+from visavis_perf.service import ServiceFailed
 
 _MACHINE = {"processor": "p", "cores": 2, "units": ["avx2"], "memory_gib": 8, "gpu": []}
 
@@ -71,8 +74,18 @@ def test_equal_results_pass(tmp_path: Path) -> None:
 def test_a_regression_fails_and_stands_above(tmp_path: Path) -> None:
     """A tenth less, of runs that lie close together."""
     code, said = _check(tmp_path, _record(0.8), _record(0.72))
-    assert (code, said.count("worse")) == (1, 1)
+    assert (code, said.count("│ worse")) == (1, 1)
     assert said.index("facepp-250") < said.index("aliyun-250")
+
+
+def test_what_a_file_alone_shows_is_told_to_mislead(tmp_path: Path) -> None:
+    """Nothing is measured for `--new`, so what measures again is named, with what is compared with."""
+    arguments = _arguments(tmp_path, _record(0.8), _record(0.72))
+    said = " ".join(CliRunner().invoke(app, arguments).output.split())
+    assert "One bench alone may mislead" in said
+    # The terminal may break a long path.
+    assert f"visavisbenchcheck--old{tmp_path}/old" in said.replace(" ", "")
+    assert "may mislead" not in _check(tmp_path, _record(0.8), _record(0.8))[1]
 
 
 @pytest.mark.parametrize("noisy", ["old", "new"])
@@ -161,7 +174,7 @@ def test_an_ensemble_that_no_run_gets_an_answer_of_is_worse(tmp_path: Path) -> N
     """perf_analyzer then writes no figures: a share of 0, and not one that is missing."""
     best = {"share": 0.85, "spread": 0.02, "steady": True}
     code, said = _check(tmp_path, _with_ensemble(best), _with_ensemble(None))
-    assert (code, said.count("worse")) == (1, 1)
+    assert (code, said.count("│ worse")) == (1, 1)
     assert "ensemble of limit" in said
 
 
@@ -183,6 +196,101 @@ def test_a_step_that_was_left_out_is_told_and_does_not_fail(tmp_path: Path) -> N
     code, said = _check(tmp_path, _with_ensemble(best), _record(0.8))
     assert code == 0
     assert "not compared: ensemble of limit" in said
+
+
+def test_what_measures_again_is_written_beside_the_first_and_is_no_whole_bench(tmp_path: Path) -> None:
+    """Each file has a name of its own; none of them is ever compared with."""
+    whole = results.write(_record(0.8), tmp_path)
+    paths = [results.write(_record(0.1 * again, whole=False), tmp_path, again=again) for again in (0, 1, 2)]
+    begin = "2026-01-01-2core-avx2-partial"
+    assert [path.name for path in paths] == [f"{begin}.json", f"{begin}-again-1.json", f"{begin}-again-2.json"]
+    assert [results.read(path)["http"]["facepp-250"]["best"]["share"] for path in paths] == [0.0, 0.1, 0.2]
+    assert results.newest(tmp_path) == whole
+
+
+class _Bench:
+    """Hands out records in place of measuring them, and keeps what it was asked for."""
+
+    def __init__(self, *records: dict[str, Any]) -> None:
+        self._records = list(records)
+        self.asked: list[tuple[Plan, list[str]]] = []
+
+    def __call__(self, plan: Plan, wanted: Sequence[str], say: object) -> dict[str, Any]:
+        del say
+        self.asked.append((plan, list(wanted)))
+        return self._records.pop(0)
+
+
+def _measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: dict[str, Any], *records: dict[str, Any]
+) -> tuple[_Bench, Result]:
+    """A check that measures; its results lie in `new`."""
+    made = _Bench(*({**record, "whole": False} for record in records))
+    monkeypatch.setattr(bench, "measure", made)
+    monkeypatch.setattr(main, "RESULTS", tmp_path / "new")
+    return made, CliRunner().invoke(app, ["check", "--old", str(results.write(old, tmp_path / "old"))])
+
+
+def _shares_written(folder: Path) -> dict[str, float]:
+    written = {path.stem.partition("-partial")[2]: results.read(path) for path in folder.iterdir()}
+    return {end: record["http"]["facepp-250"]["best"]["share"] for end, record in written.items()}
+
+
+def test_a_check_measures_the_step_of_what_is_worse_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a whole bench's repeats, once where that is enough; every measurement is told and written."""
+    made, ended = _measuring(tmp_path, monkeypatch, _record(0.8), _record(0.7), _record(0.82))
+    assert ended.exit_code == 0
+    (first, _), (again, steps) = made.asked
+    assert (first, again, steps) == (Plan.short(), Plan.full(), ["facepp"])
+    assert "facepp-250 of limit came out worse; measured again (1 of 2)" in " ".join(ended.output.split())
+    assert "0.7 0.82" in ended.output
+    assert "│ worse" not in ended.output
+    assert _shares_written(tmp_path / "new") == {"": 0.7, "-again-1": 0.82}
+
+
+def test_a_check_fails_where_it_is_worse_three_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And measures no fourth time."""
+    made, ended = _measuring(tmp_path, monkeypatch, _record(0.8), _record(0.6), _record(0.65), _record(0.7))
+    assert (ended.exit_code, len(made.asked)) == (1, 3)
+    assert "(2 of 2)" in ended.output
+    assert _shares_written(tmp_path / "new") == {"": 0.6, "-again-1": 0.65, "-again-2": 0.7}
+
+
+def test_a_check_of_an_equal_product_measures_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its steps, in the short plan."""
+    made, ended = _measuring(tmp_path, monkeypatch, _record(0.8), _record(0.8))
+    assert ended.exit_code == 0
+    assert "measured again" not in ended.output
+    ((plan, steps),) = made.asked
+    assert plan.quick
+    assert {"idle", "facepp", "jdcloud", "aliyun", "peer", "ensemble"} < set(steps)
+
+
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [({"fault": "the service ended"}, ServiceFailed), ({"fault": "x", "stopped": True}, SystemExit)],
+)
+def test_a_bench_that_measures_again_and_breaks_off_ends_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: dict[str, Any], error: type[BaseException]
+) -> None:
+    """As the first one does, with no verdict, and what it had measured written."""
+    _, ended = _measuring(tmp_path, monkeypatch, _record(0.8), _record(0.6), _record(0.65, **ending))
+    assert isinstance(ended.exception, error)
+    assert ended.exit_code != 0
+    assert "│" not in ended.output
+    assert _shares_written(tmp_path / "new") == {"": 0.6, "-again-1": 0.65}
+
+
+def test_runs_without_figures_fail_a_check_that_measured_again_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever they were."""
+    best = {"share": 0.85, "spread": 0.02, "steady": True}
+    good, slow = _with_ensemble(best), _with_ensemble({**best, "share": 0.7})
+    faulty = _with_ensemble({**best, "share": 0.9}, "ensemble at 64 gave no figures")
+    made, ended = _measuring(tmp_path, monkeypatch, good, slow, faulty)
+    assert made.asked[1][1] == ["ensemble"]
+    assert isinstance(ended.exception, PerfAnalyzerFailed)
 
 
 def test_where_nothing_is_committed_the_remedy_is_told(repository: Path, tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from visavis_perf import results
+from visavis_perf import bench, results
 from visavis_perf.ratios import Ratio, compare, peer_throughput, ratios, without_figure
 from visavis_perf.report import table, write_report
 from visavis_perf.results import NoResults
@@ -138,7 +140,7 @@ def test_a_peer_that_answers_nobody_any_more_fails_the_check(record: dict[str, A
     """Nothing can be divided, and that is not a reason to pass."""
     now = deepcopy(record)
     now["peer"]["best"] = best
-    changes = {change.name: change for change in compare(ratios(record), ratios(now), without_figure(now))}
+    changes = {change.name: change for change in compare(ratios(record), ratios(now) + without_figure(now))}
     assert (changes["throughput of peer's"].now, changes["throughput of peer's"].worse) == (None, True)
     del now["peer"]
     assert not without_figure(now)
@@ -151,7 +153,7 @@ def test_quick_answers_beside_wrong_or_refused_ones_are_no_times(record: dict[st
     now["beside_peer"] |= fault
     what = "p99 over the peer's, both at the peer's best load"
     assert [target.met for target in targets(now) if target.what == what] == [False]
-    changes = {change.name: change for change in compare(ratios(record), ratios(now), without_figure(now))}
+    changes = {change.name: change for change in compare(ratios(record), ratios(now) + without_figure(now))}
     assert changes["p95 of peer's"].worse
     assert not without_figure(record)
 
@@ -181,11 +183,78 @@ def test_a_loss_beyond_noise_is_a_regression_in_either_direction(record: dict[st
     assert worse == {"facepp-250 of limit", "throughput of peer's", "idle aws of bare"}
 
 
-@pytest.mark.parametrize(("now", "worse"), [(0.79, False), (0.75, False), (0.73, True)])
+def test_every_ratio_names_a_step_that_measures_it(record: dict[str, Any]) -> None:
+    """By which it can be measured again; a figure that is missing has the step that should have given it."""
+    steps = {ratio.name: ratio.step for ratio in ratios(record)}
+    assert steps == {
+        **{"ensemble of limit": "ensemble", "facepp-250 of limit": "facepp"},
+        **{"idle aws of bare": "idle", "idle facepp of bare": "idle"},
+        **{"throughput of peer's": "peer", "p95 of peer's": "peer", "overload goodput of peak": "overload"},
+    }
+    record["peer"]["best"] = None
+    record["beside_peer"]["wrong"] = 1
+    missing = without_figure(record)
+    assert {ratio.name: ratio.step for ratio in missing} == {"throughput of peer's": "peer", "p95 of peer's": "peer"}
+    known = bench.steps()
+    assert {ratio.step for ratio in (*ratios(record), *missing)} <= set(known)
+
+
+def _x(value: float, spread: float = 0.0, *, steady: bool = True) -> Ratio:
+    return Ratio("x", "x", value, spread, higher_is_better=True, steady=steady)
+
+
+@pytest.mark.parametrize(("now", "worse"), [(0.75, False), (0.70, False), (0.67, True)])
 def test_runs_that_lie_apart_make_the_noise(now: float, worse: bool) -> None:
-    """Spreads of 0.1 and 0.01 excuse a loss of 0.05 and not of 0.07."""
-    before = [Ratio("x", 0.8, 0.1, higher_is_better=True)]
-    assert compare(before, [Ratio("x", now, 0.01, higher_is_better=True)])[0].worse is worse
+    """Spreads of 0.2 and 0.04 excuse a loss of 0.10 and not of 0.13."""
+    assert compare([_x(0.8, 0.2)], [_x(now, 0.04)])[0].worse is worse
+
+
+@pytest.mark.parametrize(("now", "worse"), [(0.94, False), (0.925, False), (0.91, True)])
+def test_another_hour_excuses_eight_of_a_hundred(now: float, worse: bool) -> None:
+    """In benches whose own runs agree to the last digit."""
+    assert compare([_x(1.0)], [_x(now)])[0].worse is worse
+
+
+@pytest.mark.parametrize(
+    ("values", "now", "worse"),
+    [
+        ([0.8, 1.02], 0.91, False),
+        ([0.8, 0.9], 0.85, True),
+        ([0.8, 0.9, 0.95], 0.9, True),
+        ([0.8, 0.94, 0.95], 0.94, False),
+        ([0.7, 0.88, 1.0], 0.88, False),
+        ([0.0, 0.0, 0.95], 0.0, True),
+    ],
+)
+def test_of_several_measurements_the_median_is_judged(values: list[float], now: float, worse: bool) -> None:
+    """Of two their mean; and what they differ by here is noise as well, by half."""
+    (change,) = compare([_x(1.0)], [_x(value) for value in values])
+    assert change.now == pytest.approx(now)
+    assert change.worse is worse
+    assert [ratio.value for ratio in change.measured] == values
+
+
+def test_of_several_measurements_an_unsteady_one_does_not_count() -> None:
+    """Where no other is there, it is shown, and there is no verdict."""
+    (change,) = compare([_x(1.0)], [_x(0.5), _x(0.98, steady=False)])
+    assert (change.now, change.worse, change.counted) == (0.5, True, 1)
+    (change,) = compare([_x(1.0)], [_x(0.5, steady=False), _x(0.98)])
+    assert (change.now, change.worse, change.counted) == (0.98, False, 1)
+    (change,) = compare([_x(1.0)], [_x(0.5, steady=False)])
+    assert (change.now, change.worse, change.counted) == (0.5, None, 0)
+
+
+def test_a_figure_that_is_missing_is_worse_than_any_and_adds_no_noise() -> None:
+    """Missing once and there once is still none; there twice of three is the one that counts."""
+    none, found = _x(-inf), _x(0.97)
+    (change,) = compare([_x(1.0)], [none, found])
+    assert (change.now, change.worse) == (None, True)
+    assert change.noise == pytest.approx(0.08)
+    (change,) = compare([_x(1.0)], [none, found, found])
+    assert (change.now, change.worse) == (0.97, False)
+    slower = Ratio("x", "x", 1.0, 0.0, higher_is_better=False)
+    (change,) = compare([slower], [replace(slower, value=inf), replace(slower, value=0.9)])
+    assert (change.now, change.worse) == (None, True)
 
 
 def test_the_report_tells_all_targets_and_that_a_partial_run_is_one(record: dict[str, Any], tmp_path: Path) -> None:
