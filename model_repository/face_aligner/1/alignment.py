@@ -61,7 +61,8 @@ def align(picture: Pixels, transform: Transform, size: int = SIZE) -> Pixels:
     matrix = transform * (size / SIZE)
     if factor >= 2 or max(picture.shape[:2]) > WARP_LIMIT:
         picture, matrix = _shrink(picture, matrix, size, max(factor, 1))
-    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    # OpenCV keeps the type of the pixels that it is given, which its own types do not say.
+    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def _shrink(picture: Pixels, matrix: Transform, size: int, factor: int) -> tuple[Pixels, Transform]:
@@ -74,7 +75,7 @@ def _shrink(picture: Pixels, matrix: Transform, size: int, factor: int) -> tuple
     # Pixel centres: x = left - 1/2 + ratio (x' + 1/2)
     across, down = (right - left) / width, (bottom - top) / height
     grow = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2], [0, 0, 1]])
-    return small, matrix @ grow
+    return small, matrix @ grow  # type: ignore[return-value]
 
 
 def _span(places: list[float], limit: int, factor: int) -> tuple[int, int]:

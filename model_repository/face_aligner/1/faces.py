@@ -79,8 +79,10 @@ def cut(
     sharp = np.empty(len(transforms), np.float32)
     for row, transform in enumerate(transforms):
         size = min(max(int(SIZE / max(scale_of(transform), 1e-6)), SMALLEST_MEASURED), SIZE)
-        face = align(picture, transform) if row < wanted or size == SIZE else None
+        face = None
         if row < wanted:
-            faces[row] = face
-        sharp[row] = sharpness(face if size == SIZE else align(picture, transform, size))
+            face = faces[row] = align(picture, transform)
+        if face is None or size != SIZE:
+            face = align(picture, transform, size)
+        sharp[row] = sharpness(face)
     return faces, sharp

@@ -1,42 +1,56 @@
 """Triton's shell over faces.py: picture and detections in; aligned faces and what is known of each out."""
 
-import importlib.util
+from __future__ import annotations
+
 import json
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 
 try:
     from visavis_time_limit import TimeLimit
 except ImportError:  # a Triton that nobody starts anew where a model's process ended
-    from contextlib import nullcontext as TimeLimit
+    from contextlib import nullcontext as TimeLimit  # type: ignore[assignment]
 
 # Triton imports this file as a part of its folder.
-from .faces import SIZE, Geometry, cut, largest_first
+from .alignment import SIZE, Pixels
+from .faces import Geometry, cut, largest_first
 from .posture import pose
 from .second_look import Rows, look_again
 
+
+def _make_decoder_importable() -> None:
+    """Its modules know where its pictures lie, and how a file is decoded once more."""
+    package = types.ModuleType("image_decoder")
+    package.__path__ = [str(Path(__file__).parents[2] / "image_decoder" / "1")]
+    sys.modules[package.__name__] = package
+
+
+_make_decoder_importable()
+from image_decoder import decoding, framing, shelf  # noqa: E402
+
+Array = npt.NDArray[Any]
+
 DETECTOR = "face_detector"
 DETECTED = ("boxes", "landmarks", "detection_scores", "face_count")
-
-
-def _of_decoder(name):
-    """One of the decoder's own modules: where its pictures lie, and how a file is decoded once more."""
-    path = Path(__file__).parents[2] / "image_decoder" / "1" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+#: What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
+FAULTS: dict[type[Exception], str] = {
+    decoding.PictureUnreadable: "picture_unreadable",
+    MemoryError: "picture_too_large",
+    cv2.error: "picture_unreadable",
+}
 
 
 class NotLooked(Exception):
     """The second look did not take place, so nobody knows whether there is a face; carries Triton's own error."""
 
-    def __init__(self, error):
+    def __init__(self, error: pb_utils.TritonError) -> None:
         super().__init__(error.message())
         self.error = error
 
@@ -44,26 +58,19 @@ class NotLooked(Exception):
 class TritonPythonModel:
     """One process; several of them share the cores."""
 
-    def initialize(self, args):
+    def initialize(self, args: dict[str, str]) -> None:
         """Read the parameters. One thread: the instances share the cores."""
         cv2.setNumThreads(1)
         self.limit = TimeLimit()
         self.second_look = read_switch(json.loads(args["model_config"])["parameters"], "second_look")
-        self.decoding, self.framing = _of_decoder("decoding"), _of_decoder("framing")
-        self.shelves = _of_decoder("shelf").Shelves(pb_utils.Logger.log_warn)
-        # What can still be wrong with a picture that the decoder has seen, when it is decoded at a larger scale.
-        self.faults = {
-            self.decoding.PictureUnreadable: "picture_unreadable",
-            MemoryError: "picture_too_large",
-            cv2.error: "picture_unreadable",
-        }
+        self.shelves = shelf.Shelves(pb_utils.Logger.log_warn)
 
-    def execute(self, requests):
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
         """Each request has its own answer."""
         with self.limit:
             return [self._answer(request) for request in requests]
 
-    def _answer(self, request):
+    def _answer(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         given = Given(request)
         try:
             tensors = self._from_shelf(given)
@@ -73,12 +80,12 @@ class TritonPythonModel:
                 )
         except NotLooked as reason:
             return pb_utils.InferenceResponse(error=reason.error)
-        except tuple(self.faults) as fault:
-            message = f"{self.faults[type(fault)]}: {fault}"
+        except tuple(FAULTS) as fault:
+            message = f"{FAULTS[type(fault)]}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
 
-    def _from_shelf(self, given):
+    def _from_shelf(self, given: Given) -> dict[str, Array] | None:
         """The answer, from the picture where the decoder laid it; None where it does not, or no longer, lie there."""
         if given["place"] is None or given["picture"] is not None:
             return None
@@ -93,12 +100,12 @@ class TritonPythonModel:
             untouched = self.shelves.give_back(place)
         return tensors if untouched else None
 
-    def _tensors(self, given):
+    def _tensors(self, given: Given) -> dict[str, Array]:
         if self.second_look and not given["face_count"].any():
             given = given.but(**self._look_again(given))
         return self._align(given)
 
-    def _align(self, given):
+    def _align(self, given: Given) -> dict[str, Array]:
         geometry = Geometry(*given["geometry"].tolist())
         count = int(given["face_count"].reshape(-1)[0])
         wanted = min(max(int(given["max_faces"].reshape(-1)[0]), 0), count)
@@ -117,16 +124,16 @@ class TritonPythonModel:
             "face_count": np.array([count, wanted], np.int32),
         }
 
-    def _look_again(self, given):
+    def _look_again(self, given: Given) -> dict[str, Array]:
         """What a closer look puts in the place of the first one's answer; nothing, where it finds no face either."""
         if given.request.is_cancelled():  # four detections that nobody waits for
             raise NotLooked(pb_utils.TritonError("cancelled", pb_utils.TritonError.CANCELLED))
-        header = self.decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
-        region = tuple(int(side) for side in given["region"])
+        header = decoding.read_header(given["image"].reshape(-1)[0], sys.maxsize)
+        region = tuple(given["region"].tolist())
         geometry = Geometry(*given["geometry"].tolist())
         sight = look_again(
             given["picture"],
-            lambda picture: self.framing.crop(picture, header.upright, region),
+            lambda picture: framing.crop(picture, header.upright, region),
             lambda factor: self._larger(given, factor) if geometry.reduced else given["picture"],
             lambda frames: detect(frames, given.request.timeout()),
         )
@@ -144,45 +151,45 @@ class TritonPythonModel:
             "face_count": np.array([len(sight.rows.scores)], np.int32),
         }
 
-    def _again(self, given):
+    def _again(self, given: Given) -> Pixels:
         """The picture that the decoder had, decoded once more."""
         data = given["image"].reshape(-1)[0]
-        header = self.decoding.read_header(data, sys.maxsize)
+        header = decoding.read_header(data, sys.maxsize)
         region = tuple(given["region"].tolist())
-        return self.decoding.decode(data, header, self.framing.long_side_for(header.upright, region))
+        return decoding.decode(data, header, framing.long_side_for(header.upright, region))
 
-    def _larger(self, given, factor):
+    def _larger(self, given: Given, factor: float) -> Pixels:
         """The whole picture again, at least ``factor`` times as large as the one at hand."""
         data = given["image"].reshape(-1)[0]
-        header = self.decoding.read_header(data, sys.maxsize)  # the decoder has checked the size
-        return self.decoding.decode(data, header, max(given["picture"].shape[:2]) * factor)
+        header = decoding.read_header(data, sys.maxsize)  # the decoder has checked the size
+        return decoding.decode(data, header, max(given["picture"].shape[:2]) * factor)
 
 
-class Given(dict):
+class Given(dict[str, Array | Any]):
     """A request's tensors by name, read when first asked for: the encoded picture hardly ever is. None: not given."""
 
-    def __init__(self, request):
+    def __init__(self, request: pb_utils.InferenceRequest) -> None:
         super().__init__()
         self.request = request
 
-    def __missing__(self, name):
+    def __missing__(self, name: str) -> Array | Any:
         tensor = pb_utils.get_input_tensor_by_name(self.request, name)
         value = self[name] = None if tensor is None else tensor.as_numpy()
         return value
 
-    def but(self, **changed):
+    def but(self, **changed: Array) -> Given:
         """The same request with some tensors replaced."""
         other = Given(self.request)
         other.update(self, **changed)
         return other
 
 
-def at_least_one(rows, shape):
+def at_least_one(rows: Array, shape: tuple[int, ...]) -> Array:
     """Rows as they are, or a single row of zeros: Triton knows no empty batch."""
     return np.ascontiguousarray(rows) if len(rows) else np.zeros((1, *shape), rows.dtype)
 
 
-def detect(frames, timeout_us):
+def detect(frames: Pixels, timeout_us: int) -> list[Rows]:
     """The detector's rows for each of some frames, asked of Triton, whose instances and queue they share with others.
 
     One request at a time from each process: Triton has one thread for that here (``thread-pool-size``).
@@ -201,7 +208,7 @@ def detect(frames, timeout_us):
     return [Rows(boxes[:n], points[:n], scores[:n]) for boxes, points, scores, (n,) in zip(*found, strict=True)]
 
 
-def read_switch(parameters, name):
+def read_switch(parameters: dict[str, dict[str, str]], name: str) -> bool:
     """A parameter that says ``on`` or ``off``."""
     said = parameters[name]["string_value"]
     if said not in {"on", "off"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import mul
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ _FLAT = 1e-9
 _BLURRED, _SHARP = 0.12, 0.62
 
 
-def pose(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+def pose(landmarks: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Yaw, pitch and roll of landmarks (n, 5, 2): float32 (n, 3), degrees.
 
     The camera is taken for an orthographic one. yaw > 0: the face looks to the viewer's right; pitch > 0: up;

@@ -230,7 +230,8 @@ def _reduced(pixels: Pixels, long_side: float) -> Pixels:
     if factor < 2:
         return pixels
     size = (max(1, pixels.shape[1] // factor), max(1, pixels.shape[0] // factor))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    # OpenCV keeps the type of the pixels that it is given, which its own types do not say.
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def _rgb(picture: Image.Image) -> Pixels:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+#: Left, top, width, height.
+Region = tuple[int, int, int, int]
 
 #: The detector's frame, pixels.
 FRAME = 640
@@ -42,7 +44,7 @@ def letterbox(picture: Pixels, frame: Pixels | None = None) -> tuple[Pixels, flo
     return frame, scale
 
 
-def crop(picture: Pixels, size: tuple[int, int], region: tuple[int, int, int, int]) -> tuple[Pixels, float, float]:
+def crop(picture: Pixels, size: tuple[int, int], region: Region) -> tuple[Pixels, float, float]:
     """The part of a picture inside a region, and its left and top, for an original of this size.
 
     Left and top are those of the part as it was really cut, in original pixels.
@@ -59,7 +61,7 @@ def crop(picture: Pixels, size: tuple[int, int], region: tuple[int, int, int, in
     return picture[y0:y1, x0:x1], x0 / shrink_x, y0 / shrink_y
 
 
-def clip_region(size: tuple[int, int], region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def clip_region(size: tuple[int, int], region: Region) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a region inside an original of this size.
 
     Raises:
@@ -74,7 +76,7 @@ def clip_region(size: tuple[int, int], region: tuple[int, int, int, int]) -> tup
     return left, top, right, bottom
 
 
-def long_side_for(size: tuple[int, int], region: tuple[int, int, int, int]) -> float:
+def long_side_for(size: tuple[int, int], region: Region) -> float:
     """How long the longer side of the whole decoded picture must be for its region to fill the letterbox."""
     longest = float(max(size))
     if not any(region):

@@ -118,7 +118,8 @@ class Shelf:
         self._tickets += 1
         self._memory.lent[slot] = self._tickets
         self._lent_at[slot] = self._clock()
-        return self._memory.pictures[slot]
+        room: Pixels = self._memory.pictures[slot]
+        return room
 
     def lay(self, picture: Pixels, slot: int) -> PlaceRow:
         """Lay a picture (h, w, 3) into the slot whose room was asked for last, unless it was decoded there."""
