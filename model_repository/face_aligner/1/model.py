@@ -81,7 +81,8 @@ class TritonPythonModel:
         except NotLooked as reason:
             return pb_utils.InferenceResponse(error=reason.error)
         except tuple(FAULTS) as fault:
-            message = f"{FAULTS[type(fault)]}: {fault}"
+            word = next(word for kind, word in FAULTS.items() if isinstance(fault, kind))
+            message = f"{word}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in tensors.items()])
 

@@ -68,7 +68,8 @@ class TritonPythonModel:
         try:
             tensors = self._decode(image.reshape(-1)[0], tuple(region.tolist()), frame, slot)
         except tuple(FAULTS) as fault:
-            message = f"{FAULTS[type(fault)]}: {fault}"
+            word = next(word for kind, word in FAULTS.items() if isinstance(fault, kind))
+            message = f"{word}: {fault}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         else:
             return pb_utils.InferenceResponse([pb_utils.Tensor(name, tensors[name]) for name in wanted])
