@@ -90,11 +90,25 @@ def measure(
         MeasurementFailed: it took too long, failed, or gave no times.
     """
     asked = {name: {"folder": str(repository / name / "1"), "config": text} for name, text in configurations.items()}
+    lines = _printed(command, json.dumps(asked), timeout_s)
+    try:
+        found = json.loads(lines[-1])
+        return {name: {key: float(found[name][key]) for key in ("onnxruntime", "openvino")} for name in configurations}
+    except (ValueError, LookupError, TypeError) as error:
+        raise MeasurementFailed(f"no times: {type(error).__name__} {error}") from None
+
+
+def _printed(command: Sequence[str], given: str, timeout_s: float) -> list[str]:
+    """The lines that a process prints for what it is given, in surroundings like those of Triton's processes.
+
+    Raises:
+        MeasurementFailed: it took too long, or failed.
+    """
     try:
         done = subprocess.run(
             command,
-            input=json.dumps(asked),
-            # As in Triton's processes: how memory is kept has a say.
+            input=given,
+            # How memory is kept has a say.
             env=TritonInstallation.find().environment(),
             capture_output=True,
             text=True,
@@ -109,11 +123,7 @@ def measure(
     if done.returncode:
         words = done.stderr.strip().splitlines()
         raise MeasurementFailed(words[-1][:300] if words else f"status {done.returncode}")
-    try:
-        found = json.loads(done.stdout.splitlines()[-1])
-        return {name: {key: float(found[name][key]) for key in ("onnxruntime", "openvino")} for name in configurations}
-    except (ValueError, LookupError, TypeError) as error:
-        raise MeasurementFailed(f"no times: {type(error).__name__} {error}") from None
+    return done.stdout.splitlines()
 
 
 def models_for_openvino(

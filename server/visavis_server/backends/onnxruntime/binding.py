@@ -9,7 +9,7 @@ are also what a CUDA graph needs (``enable_cuda_graph`` of the accelerator ``cud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,9 +72,8 @@ class BoundGraph:
         Raises:
             ModelInvalid: it does not run.
         """
-        self._session, self._rows, self._config = session, rows, config
+        self._session, self._rows = session, rows
         self._run_options = run_options(config)
-        self._binding = session.io_binding()
         self.staged: Tensors = {
             spec.name: np.zeros((rows, *spec.dims), numpy_type(spec.onnx_type)) for spec in config.inputs
         }
@@ -94,15 +93,20 @@ class BoundGraph:
         }
         # On the processor an OrtValue is the buffer itself.
         self._copies = device.name != "cpu"
-        for name, value in self._inputs.items():
-            self._binding.bind_ortvalue_input(name, value)
-        for name, value in self._outputs.items():
-            self._binding.bind_ortvalue_output(name, value)
+        self._binding = _bound(session, self._inputs, self._outputs)
+        self._prime()
+
+    def _prime(self) -> None:
+        """Run it until a run does nothing that a later one does not.
+
+        Raises:
+            ModelInvalid: it does not run.
+        """
         try:
             for _ in range(_PRIMING_RUNS):
                 self.run()
         except ExecutionFault as error:
-            raise ModelInvalid(f"a batch of {rows} cannot be computed: {error}") from error
+            raise ModelInvalid(f"a batch of {self._rows} cannot be computed: {error}") from error
 
     def run(self) -> Tensors:
         """The outputs of the staged rows, as copies.
@@ -119,6 +123,18 @@ class BoundGraph:
         except Exception as error:  # onnxruntime's errors have no common root of their own
             raise ExecutionFault(str(error)) from error
         return found if self._copies else {name: values.copy() for name, values in found.items()}
+
+
+def _bound(
+    session: ort.InferenceSession, inputs: Mapping[str, ort.OrtValue], outputs: Mapping[str, ort.OrtValue]
+) -> ort.IOBinding:
+    """What has the session read and write these tensors wherever they lie, run after run."""
+    binding = session.io_binding()
+    for name, value in inputs.items():
+        binding.bind_ortvalue_input(name, value)
+    for name, value in outputs.items():
+        binding.bind_ortvalue_output(name, value)
+    return binding
 
 
 class FixedShapeSession:
