@@ -122,14 +122,16 @@ def build_services(settings: Settings, metrics: Metrics | None = None) -> Servic
     )
 
 
-def app_from_environment() -> FastAPI:
+def app_from_environment(metrics: Metrics | None = None) -> FastAPI:
     """The app that ``VISAVIS_*`` describes, for ``uvicorn --factory``; call it inside the event loop that serves.
+
+    ``metrics``: where the process that runs it counts what no app sees.
 
     Raises:
         SystemExit: it cannot be had; the text is a sentence for the operator.
     """
     try:
-        metrics = Metrics()
+        metrics = metrics or Metrics()
         return create_app(build_services(read_settings(), metrics), metrics=metrics)
     except (CredentialsInvalid, ModelsInvalid, OperatingPointsInvalid, SettingsInvalid, StateUnavailable) as error:
         raise SystemExit(str(error)) from error

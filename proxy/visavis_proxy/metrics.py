@@ -57,6 +57,9 @@ class Metrics:
             ("contract", "stage"),
             registry=self._registry,
         )
+        self._log_lines_dropped = Counter(
+            "visavis_log_lines_dropped", "Lines of the log that nobody read in time.", registry=self._registry
+        )
         self._stages_of: dict[str, tuple[Counter, ...]] = {}
         self._gauge("workers", "Processes of the proxy that live.").set(1)
         self._limits = (
@@ -106,6 +109,10 @@ class Metrics:
     def state_called(self, backend: str, operation: str, result: str, seconds: float) -> None:
         """Count one call of the state's store."""
         self._state.labels(backend, operation, result).observe(seconds)
+
+    def log_line_dropped(self) -> None:
+        """Count one line that will not be written."""
+        self._log_lines_dropped.inc()
 
     def watch(self, gate: Gate) -> None:
         """Show from now on what is under way at a worker's gate, and how much may be."""

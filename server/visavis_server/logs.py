@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from datetime import UTC, datetime
 
 from visavis_proxy.observation import ACCESS
 from visavis_proxy.settings import LogFormat
+from visavis_server.line_writing import LineHandler
 
+_STANDARD_ERROR = 2
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Libraries that say more than an operator wants to know.
 _CHATTY = ("httpx", "uvicorn.error")
@@ -31,22 +32,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def configure_logs(form: LogFormat, level: int) -> None:
-    """Set up the logs of this process, once.
+class _LineFormatter(logging.Formatter):
+    """A line of the access log as it stands, any other as is set."""
+
+    def __init__(self, others: logging.Formatter) -> None:
+        super().__init__()
+        self._others = others
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return record.getMessage() if record.name == ACCESS else self._others.format(record)
+
+
+def configure_logs(form: LogFormat, level: int) -> LineHandler:
+    """Set up the logs of this process, once; Python's warnings are among them.
 
     ``level``: of whatever is no line of the access log.
     """
-    logging.basicConfig(
-        level=level, handlers=[_handler(JsonFormatter() if form == "json" else logging.Formatter(_PLAIN))]
-    )
+    others = JsonFormatter() if form == "json" else logging.Formatter(_PLAIN)
+    handler = LineHandler(_STANDARD_ERROR, formatter=_LineFormatter(others))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.captureWarnings(True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    access = logging.getLogger(ACCESS)
-    access.handlers = [_handler(logging.Formatter("%(message)s"))]
-    access.propagate = False
-
-
-def _handler(formatter: logging.Formatter) -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
     return handler

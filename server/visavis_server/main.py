@@ -32,6 +32,7 @@ app.add_typer(tokens.app, name="tokens")
 _ADDRESS = "[http://]HOST:PORT"
 #: For a command that was told to stop.
 _LAST_WORDS_S = 10
+_STANDARD_ERROR = 2
 #: Not 2, which a line that the command does not take has.
 _NO_FACE = 3
 
@@ -274,5 +275,8 @@ def main() -> None:
     try:
         app()
     except CommandFailed as error:
-        typer.echo(f"visavis: {error}", err=True)
+        from visavis_server.line_writing import LAST_WORDS_S, say
+
+        # The process ends, whether or not anybody reads it: whoever started a service may start it again.
+        say(_STANDARD_ERROR, f"visavis: {error}", wait_s=LAST_WORDS_S)
         raise SystemExit(1) from error

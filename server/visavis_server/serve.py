@@ -32,6 +32,7 @@ from visavis_server.exposure import exposure, unsigned_calls
 from visavis_server.guard import die_with_parent
 from visavis_server.installation import TritonInstallation
 from visavis_server.key_file import ensure_key_file, read_keys
+from visavis_server.line_writing import say
 from visavis_server.logs import configure_logs
 from visavis_server.numbers_folder import numbers_folder
 from visavis_server.own_programs import module_command
@@ -45,6 +46,7 @@ from visavis_server.triton import EmbeddedTriton, TritonPorts
 #: Within the data directory.
 TRITON_LOG = "triton.log"
 _BACKLOG = 2048
+_STANDARD_OUTPUT = 1
 _IN_FLIGHT = "VISAVIS_MAX_IN_FLIGHT"
 #: What a core finishes in 0.28 s, at about 35 ms a picture: more of them would only wait; fewer, and a gap
 #: between two arrivals idles it. With a card a core takes 8 ms, since detector and embedder are not its work.
@@ -93,20 +95,7 @@ def serve(options: ServeOptions) -> None:
         _check_given_keys(options)
         if not settings.on_loopback:
             typer.echo(exposure(settings), err=True)
-        if options.triton is None:
-            TritonInstallation.find()
-            execution_limit()
-            if options.triton_metrics_port is not None:
-                check_loopback_port(options.triton_metrics_port)
-            check_installed(options.cpu_runtime, options.device)
-            export(options.model_repository, options.data_dir)
-        elif not (options.model_repository / "models.json").is_file():
-            raise CommandFailed(
-                f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
-            )
-        else:
-            wait_for_listener(options.triton)
-        usable_models(options.model_repository)
+        _prepare_models(options)
         key_file = _key_file(options)
         ports = TritonPorts.free(metrics=options.triton_metrics_port)
         plan = _plan(options, listener, key_file, ports, numbers)
@@ -115,7 +104,31 @@ def serve(options: ServeOptions) -> None:
             typer.echo(f"starting Triton, which writes to {options.data_dir / TRITON_LOG}; its metrics: {address}")
         line = f"ready: {plan.url}  keys: {key_file}  try: {_command()} compare A.jpg B.jpg"
         lines = "\n".join(filter(None, (line, unsigned_calls(settings))))
-        asyncio.run(Supervisor(plan, on_ready=lambda: typer.echo(lines), drain_s=settings.drain_s).run())
+        # From here on a reader that stands still must not hold up what watches Triton and the workers.
+        supervisor = Supervisor(plan, on_ready=lambda: say(_STANDARD_OUTPUT, lines), drain_s=settings.drain_s)
+        asyncio.run(supervisor.run())
+
+
+def _prepare_models(options: ServeOptions) -> None:
+    """The models' files are there and usable, and so is what a Triton here needs, or else the Triton elsewhere.
+
+    Raises:
+        CommandFailed: something of it is not; the text says what.
+    """
+    if options.triton is None:
+        TritonInstallation.find()
+        execution_limit()
+        if options.triton_metrics_port is not None:
+            check_loopback_port(options.triton_metrics_port)
+        check_installed(options.cpu_runtime, options.device)
+        export(options.model_repository, options.data_dir)
+    elif not (options.model_repository / "models.json").is_file():
+        raise CommandFailed(
+            f"{options.model_repository}/models.json is missing: it names the models behind {options.triton}"
+        )
+    else:
+        wait_for_listener(options.triton)
+    usable_models(options.model_repository)
 
 
 def _command() -> str:

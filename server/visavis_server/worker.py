@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
@@ -26,9 +27,11 @@ from fastapi import FastAPI
 from visavis_proxy.app import app_from_environment
 from visavis_proxy.control import Control
 from visavis_proxy.credentials import CredentialsInvalid
+from visavis_proxy.metrics import Metrics
 from visavis_proxy.settings import Settings, SettingsInvalid, read_settings
 from visavis_server.guard import die_with_parent
 from visavis_server.http_protocol import BoundedHeadProtocol
+from visavis_server.line_writing import LineHandler
 from visavis_server.logs import configure_logs
 
 #: An idle one takes some kilobytes.
@@ -41,8 +44,9 @@ _SIGN_S = 1.0
 class _Server(uvicorn.Server):
     """Runs the app, and tells it what the supervisor's signals say."""
 
-    def __init__(self, settings: Settings, *, grace_s: int) -> None:
+    def __init__(self, settings: Settings, log: LineHandler, *, grace_s: int) -> None:
         """``grace_s``: for requests in flight."""
+        self._lines = log
         self._drain_s = settings.drain_s
         self._leaves_at: float | None = None
         self._control: Control | None = None
@@ -65,7 +69,9 @@ class _Server(uvicorn.Server):
         )
 
     def _make_app(self) -> FastAPI:
-        app = app_from_environment()
+        metrics = Metrics()
+        self._lines.on_drop = metrics.log_line_dropped
+        app = app_from_environment(metrics)
         self._control = app.state.control
         return app
 
@@ -103,6 +109,13 @@ class _Server(uvicorn.Server):
         self._control.is_leaving = True
         self._leaves_at = time.monotonic() + self._drain_s
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            # A signal that was heard now ends this process at once, as if nobody had.
+            self._lines.flush()
+
     async def on_tick(self, counter: int) -> bool:
         if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
             self.should_exit = True
@@ -131,9 +144,9 @@ def main() -> None:
         settings = read_settings()
     except SettingsInvalid as error:
         raise SystemExit(str(error)) from None
-    configure_logs(settings.log_format, logging.INFO)
+    log = configure_logs(settings.log_format, logging.INFO)
     _allow_connections()
-    _Server(settings, grace_s=options.grace_s).run([socket.socket(fileno=options.socket_fd)])
+    _Server(settings, log, grace_s=options.grace_s).run([socket.socket(fileno=options.socket_fd)])
 
 
 if __name__ == "__main__":

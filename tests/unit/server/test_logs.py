@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PROGRAM = """
-import logging, sys
+import logging, sys, warnings
 from visavis_server.logs import configure_logs
 configure_logs(sys.argv[1], logging.INFO)
 logging.getLogger("visavis.access").info("%s", '{"status": 200}')
@@ -20,6 +20,7 @@ try:
     raise ValueError("broken")
 except ValueError:
     logging.getLogger("x").exception("it broke")
+warnings.warn("old ways")
 """
 
 
@@ -47,9 +48,10 @@ def test_other_lines_are_plain() -> None:
 
 def test_other_lines_are_json_where_that_is_set() -> None:
     """Whatever stands in the message, a line is an object."""
-    access, warning, fault = map(json.loads, written("json"))
+    access, warning, fault, of_python = map(json.loads, written("json"))
     assert access == {"status": 200}
     assert warning.pop("time").endswith("+00:00")
     assert warning == {"level": "WARNING", "logger": "visavis_proxy.state", "message": "one\ntwo of 2"}
     assert fault["message"] == "it broke"
     assert "ValueError: broken" in fault["stack"]
+    assert "UserWarning: old ways" in of_python["message"]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 from deploying import ROOT
+from lone_worker import lone_settings
 
-from visavis_server.key_file import ensure_key_file
-from visavis_server.ports import free_loopback_ports
 from visavis_server.processes import WorkerProcess
 
 NEEDS_TLS = "InvalidProtocol.NeedSsl"
@@ -23,19 +22,7 @@ HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
 
 def refusals(home: Path, asked: list[dict[str, str]], **environment: str) -> list[str]:
     """The codes by which a worker that demands TLS refuses an unsigned call, sent from 127.0.0.1 with each headers."""
-    models = {"identity": "one", "detector": {"sha256": "one"}}
-    points = [{"false_match_rate": rate, "threshold": -rate} for rate in (0.1, 0.01)]
-    (home / "operating_points.json").write_text(json.dumps({"models": models, "operating_points": points}))
-    (home / "models.json").write_text(json.dumps(models))
-    ensure_key_file(home / "credentials.toml")
-    (nobody,) = free_loopback_ports(1)
-    given = {
-        "VISAVIS_TRITON": f"http://127.0.0.1:{nobody}",
-        "VISAVIS_MODEL_REPOSITORY": str(home),
-        "VISAVIS_DATA_DIR": str(home),
-        "VISAVIS_ALIYUN__REQUIRE_TLS": "true",
-        **environment,
-    }
+    given = {**lone_settings(home), "VISAVIS_ALIYUN__REQUIRE_TLS": "true", **environment}
 
     async def main() -> list[str]:
         worker = WorkerProcess(listener, {**os.environ, **given}, drain_s=0)
