@@ -110,7 +110,7 @@ def serve(options: ServeOptions) -> None:
 
 
 def _prepare_models(options: ServeOptions) -> None:
-    """The models' files are there and usable, and so is what a Triton here needs, or else the Triton elsewhere.
+    """See to it that the models are there and usable, and that a Triton can be started here, or answers elsewhere.
 
     Raises:
         CommandFailed: something of it is not; the text says what.
