@@ -93,10 +93,10 @@ class TritonEngine:
         await self._channel.close()
 
 
-def _request(contents: tuple[bytes, ...], timeout_s: float) -> ModelInferRequest:
+def _request(contents: tuple[tuple[bytes, ...], ...], timeout_s: float) -> ModelInferRequest:
     request = ModelInferRequest()
     request.CopyFrom(_REQUEST)
-    request.raw_input_contents.extend(contents)
+    request.raw_input_contents.extend(map(b"".join, contents))
     request.parameters["timeout"].int64_param = int(timeout_s * 1e6)
     return request
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 import orjson
 
@@ -68,10 +69,11 @@ class TritonHttpEngine:
         check_max_faces(max_faces)
         timeout_s = timeout_s or self._timeout_s
         contents = contents_of(image, max_faces, region)
-        question = _question(contents, timeout_s)
-        size = len(question) + sum(map(len, contents))
-        head = f"{JSON_BYTES}: {len(question)}\r\nContent-Length: {size}\r\n\r\n".encode("ascii")
-        answer = await self._ask(f"POST /v2/models/{MODEL}/infer", timeout_s, head, question, *contents)
+        sizes = [sum(map(len, pieces)) for pieces in contents]
+        question = _question(sizes, timeout_s)
+        head = f"{JSON_BYTES}: {len(question)}\r\nContent-Length: {len(question) + sum(sizes)}\r\n\r\n"
+        body = (question, *chain.from_iterable(contents))
+        answer = await self._ask(f"POST /v2/models/{MODEL}/infer", timeout_s, head.encode("ascii"), *body)
         if answer.status != HTTPStatus.OK:
             raise _translate(answer)
         return analysis_of(_outputs(answer), self._model)
@@ -142,10 +144,10 @@ def _watch(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _question(contents: tuple[bytes, ...], timeout_s: float) -> bytes:
+def _question(sizes: Iterable[int], timeout_s: float) -> bytes:
     inputs = [
-        {"name": name, "shape": shape, "datatype": kind, "parameters": {"binary_data_size": len(content)}}
-        for (name, (kind, shape)), content in zip(INPUTS.items(), contents, strict=True)
+        {"name": name, "shape": shape, "datatype": kind, "parameters": {"binary_data_size": size}}
+        for (name, (kind, shape)), size in zip(INPUTS.items(), sizes, strict=True)
     ]
     return orjson.dumps(
         {"parameters": {"timeout": int(timeout_s * 1e6), "binary_data_output": True}, "inputs": inputs},

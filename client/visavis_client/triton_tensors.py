@@ -59,14 +59,14 @@ Tensor = tuple[str, Iterable[int], bytes]
 _Rows = Mapping[str, npt.NDArray[np.generic]]
 
 
-def contents_of(image: bytes, max_faces: int, region: BoundingBox | None) -> tuple[bytes, bytes, bytes]:
-    """The bytes of the three INPUTS, in their order."""
+def contents_of(image: bytes, max_faces: int, region: BoundingBox | None) -> tuple[tuple[bytes, ...], ...]:
+    """The bytes of the three INPUTS, in their order, each in pieces: the picture itself, uncopied, is one of them."""
     sides = _WHOLE
     if region is not None:
         pixels = np.array([region.left, region.top, region.width, region.height]).round()
         sides = pixels.astype("<i4").tobytes()
     # A tensor of strings has each one's length before it.
-    return struct.pack("<I", len(image)) + image, struct.pack("<i", max_faces), sides
+    return (struct.pack("<I", len(image)), image), (struct.pack("<i", max_faces),), (sides,)
 
 
 def analysis_of(outputs: Iterable[Tensor], model: ModelIdentity) -> PictureAnalysis:

@@ -20,6 +20,7 @@ from visavis_client.http_connection import HttpConnection
 from visavis_client.opening import open_engine
 from visavis_client.triton import TritonEngine
 from visavis_client.triton_http import TritonHttpEngine
+from visavis_client.triton_tensors import contents_of
 
 MODEL = ModelIdentity("test-1")
 Result = TypeVar("Result")
@@ -495,3 +496,9 @@ def test_an_address_says_by_which_protocol_it_is_asked(address: str, kind: type[
         await engine.close()
 
     asyncio.run(main())
+
+
+def test_a_picture_goes_to_triton_as_it_is() -> None:
+    """It may have megabytes, and a copy of it would be held until the answer."""
+    picture = bytes(100)
+    assert any(piece is picture for pieces in contents_of(picture, 1, None) for piece in pieces)
