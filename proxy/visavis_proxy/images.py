@@ -132,10 +132,11 @@ def decode_base64(text: str | bytes) -> bytes:
         Base64Invalid: anything else, a ``data:`` prefix included.
     """
     try:
-        encoded = text.encode("ascii") if isinstance(text, str) else text
         try:
-            return pybase64.b64decode(encoded, validate=True)
+            # Text as it is: its bytes would be a copy of several megabytes.
+            return pybase64.b64decode(text, validate=True)
         except ValueError:
+            encoded = text.encode("ascii") if isinstance(text, str) else text
             return pybase64.b64decode(encoded.translate(None, _WHITESPACE), validate=True)
     except ValueError as error:
         raise Base64Invalid("not base64") from error
