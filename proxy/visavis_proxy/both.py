@@ -24,3 +24,7 @@ async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Se
         other.cancel()
         await asyncio.gather(one, other, return_exceptions=True)
         raise
+    finally:
+        # A task holds its error, whose traceback leads here and to all that its side held, pictures above all: in a
+        # circle they would outlive the request until the next collection.
+        del one, other

@@ -32,7 +32,8 @@ class Level(Enum):
 
     #: On their way to the engine, or in it.
     PICTURES = "pictures"
-    #: Of bodies and fetched pictures that have arrived, whole or in part, and whose requests are not answered yet.
+    #: Of bodies and fetched pictures that have arrived, whole or in part, and whose requests are not answered yet. A
+    #: body is counted as it was sent until then, though its pictures alone are held by the time they are analysed.
     BODY_BYTES = "body bytes"
     #: Requests whose body is still on its way.
     READING = "reading"
@@ -101,16 +102,20 @@ class Gate:
             raise
         held = _Held(self)
         try:
-            with self._counted(Level.READING):
-                body = await read_body(request, max_bytes, held.grow, within_s=self._body_timeout_s)
-            begin(Stage.PARSE)
-            place = Place(self, body, pictures, held)
+            place = await self._place(request, max_bytes, pictures, held)
             try:
                 yield place
             finally:
                 place.leave()
         finally:
             self.count(Level.BODY_BYTES, -held.bytes)
+
+    async def _place(self, request: Request, max_bytes: int, pictures: int, held: _Held) -> Place:
+        # Apart from admit, which would keep the body for as long as the request is answered.
+        with self._counted(Level.READING):
+            body = await read_body(request, max_bytes, held.grow, within_s=self._body_timeout_s)
+        begin(Stage.PARSE)
+        return Place(self, body, pictures, held)
 
     def _check_pictures(self) -> None:
         # Whoever brings several may exceed the bound by all but one: else single pictures would always come first.
@@ -156,8 +161,14 @@ class Place:
         self._gate = gate
         self._pictures = pictures
         self._held = held
+        #: Empty once it is taken.
         self.body = body
         self._taken = gate._enter(pictures)
+
+    def take_body(self) -> bytes:
+        """The body, for a parser that is the last to need it: held here, it would lie in memory until the answer."""
+        body, self.body = self.body, b""
+        return body
 
     def hold(self, more: int) -> None:
         """Count bytes that the request keeps beside its body, until it is answered.

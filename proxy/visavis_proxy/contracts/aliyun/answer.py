@@ -6,7 +6,7 @@ import re
 import uuid
 import xml.etree.ElementTree as ET  # Written with, never read with.
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -47,20 +47,20 @@ class Format(StrEnum):
             raise Refusal(FORMAT_INVALID) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
-    """Writes the answers to one request, in the format that its caller asked for."""
+    """Writes the answers to one request, in the format that its caller asked for once that is known."""
 
     format: Format = Format.JSON
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
 
-    def in_format(self, name: str) -> Answers:
-        """The same request's answers in another format.
+    def choose(self, name: str) -> None:
+        """Answer in the format of that name from now on.
 
         Raises:
             Refusal: InvalidParameter.Format.
         """
-        return replace(self, format=Format.named(name))
+        self.format = Format.named(name)
 
     def success(self, similarity: float) -> Response:
         """``similarity`` on the vendor's scale, 0 to 100."""

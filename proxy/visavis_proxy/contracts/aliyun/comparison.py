@@ -32,16 +32,23 @@ class Comparison:
         self._fetcher = services.fetcher
         self._scale = ScoreScale(services.operating_points, ALIYUN)
 
-    async def similarity(self, source: Picture, target: Picture, deadline: float, place: Place) -> float:
-        """0 to 100; ``deadline`` is a time of the running loop's clock.
+    async def load(self, source: Picture, target: Picture, place: Place) -> tuple[bytes, bytes]:
+        """Both encoded pictures, probe and reference.
 
         Both sides go at the same time; where both are at fault, the source's fault is named.
 
         Raises:
-            Refusal, PictureError, EngineError, FetchError: see errors.RAISED.
+            Refusal, PictureError, FetchError, EngineBusy: see errors.RAISED.
         """
         with place.aside(when=source.is_remote or target.is_remote):
-            probe_image, reference_image = await both(self._load(source, place), self._load(target, place))
+            return await both(self._load(source, place), self._load(target, place))
+
+    async def similarity(self, probe_image: bytes, reference_image: bytes, deadline: float) -> float:
+        """0 to 100; ``deadline`` is a time of the running loop's clock; both sides as in load.
+
+        Raises:
+            Refusal, PictureError, EngineError: see errors.RAISED.
+        """
         probe, reference = await both(self._template(probe_image, deadline), self._template(reference_image, deadline))
         return self._scale(compare(probe, reference))
 

@@ -15,10 +15,10 @@ from visavis_proxy.bodies import discard_body
 from visavis_proxy.contracts.aliyun import errors
 from visavis_proxy.contracts.aliyun.answer import Answers
 from visavis_proxy.contracts.aliyun.authentication import authenticate
-from visavis_proxy.contracts.aliyun.checks import check_operation, check_pictures
+from visavis_proxy.contracts.aliyun.checks import Picture, check_operation, check_pictures
 from visavis_proxy.contracts.aliyun.comparison import Comparison
 from visavis_proxy.contracts.aliyun.errors import RAISED, Refusal, fault_of
-from visavis_proxy.contracts.aliyun.request import AcsRequest, parse
+from visavis_proxy.contracts.aliyun.request import parse
 from visavis_proxy.contracts.aliyun.schema import OPERATION, RESPONSES
 from visavis_proxy.faults import log_fault
 from visavis_proxy.gate import Place
@@ -60,14 +60,12 @@ class _Room:
         try:
             target = await self._target(request)
             async with self._gate.admit(request, max_bytes=self._settings.max_body_bytes, pictures=2) as place:
-                headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
-                call = parse(request.method, target, headers, place.body)
-                answers = answers.in_format(call.text("Format"))
-                similarity = await self._similarity(call, place, is_encrypted=request.url.scheme == "https")
+                deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
+                # No name for what was asked: the texts of pictures are let go of before these are analysed.
+                pictures = await self._comparison.load(*await self._asked(request, target, place, answers), place)
+                similarity = await self._comparison.similarity(*pictures, deadline)
         except Exception as error:
-            refusal = _refusal(error)
-            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
-            return answers.failure(refusal)
+            return _refuse(request, answers, error)
         note(request.scope, outcome=SUCCESS, request_id=answers.request_id)
         return answers.success(similarity)
 
@@ -85,17 +83,19 @@ class _Room:
             raise Refusal(errors.TOO_LARGE)
         return target
 
-    async def _similarity(self, call: AcsRequest, place: Place, *, is_encrypted: bool) -> float:
-        deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
-        if self._settings.require_tls and not is_encrypted:
+    async def _asked(self, request: Request, target: str, place: Place, answers: Answers) -> tuple[Picture, Picture]:
+        """Source and target of a call whose caller may make it; all else of the body is let go of with the call."""
+        headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+        call = parse(request.method, target, headers, place.take_body())
+        answers.choose(call.text("Format"))
+        if self._settings.require_tls and request.url.scheme != "https":
             raise Refusal(errors.NEED_SSL)
         if call.method not in {"POST", "GET"}:
             raise Refusal(errors.ACTION_NOT_FOUND)
         check_operation(call)
         with during(Stage.VERIFY):
             await authenticate(call, self._services)
-        source, target = check_pictures(call)
-        return await self._comparison.similarity(source, target, deadline, place)
+        return check_pictures(call)
 
 
 class _OtherMethods:
@@ -107,6 +107,14 @@ class _OtherMethods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._room.answer(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def _refuse(request: Request, answers: Answers, error: Exception) -> Response:
+    # Apart from the frames that the error went through: one that also named the error would hold all their pictures
+    # until the next collection.
+    refusal = _refusal(error)
+    note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
+    return answers.failure(refusal)
 
 
 def _refusal(error: Exception) -> Refusal:

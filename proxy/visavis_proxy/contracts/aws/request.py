@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -14,10 +14,12 @@ from visavis_proxy.images import Base64Invalid, PictureHeaderInvalid, decode_bas
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which parameter brought the picture, and what it holds."""
+    """Which parameter brings the picture: an address, or itself."""
 
     parameter: Parameter
-    value: str
+    #: One of these; the picture as it was encoded, out of its base64.
+    url: str = field(default="", repr=False)
+    picture: bytes = field(default=b"", repr=False)
 
     @property
     def is_remote(self) -> bool:
@@ -26,10 +28,10 @@ class Question:
 
 
 def read_question(body: bytes) -> Question:
-    """Read the two parameters, of which a request has one.
+    """Read the two parameters, of which a request has one; nothing of the body or its text is kept.
 
     Raises:
-        Refused: none, both, or not JSON.
+        Refused: none, both, no base64, or not JSON.
     """
     try:
         given = orjson.loads(body)
@@ -45,7 +47,12 @@ def read_question(body: bytes) -> Question:
     value = given.get(parameter)
     if not isinstance(value, str):
         raise Refused(illegal(parameter))
-    return Question(parameter, value)
+    if parameter == "url":
+        return Question(parameter, url=value)
+    try:
+        return Question(parameter, picture=decode_base64(value))
+    except Base64Invalid:
+        raise Refused(illegal(parameter)) from None
 
 
 async def obtain_picture(question: Question, fetcher: Fetcher, settings: AwsSettings, hold: Hold) -> bytes:
@@ -56,13 +63,12 @@ async def obtain_picture(question: Question, fetcher: Fetcher, settings: AwsSett
         EngineBusy: there is no room for it.
     """
     try:
+        picture = question.picture
         if question.is_remote:
-            picture = await fetcher.fetch(question.value, max_bytes=settings.max_picture_bytes, hold=hold)
-        else:
-            picture = decode_base64(question.value)
+            picture = await fetcher.fetch(question.url, max_bytes=settings.max_picture_bytes, hold=hold)
         # Knows jpg/jpeg, png and bmp, as the document does, and nothing else.
         header = inspect(picture)
-    except (FetchError, Base64Invalid, PictureHeaderInvalid):
+    except (FetchError, PictureHeaderInvalid):
         raise Refused(illegal(question.parameter)) from None
     if max(header.width, header.height) > settings.max_side_px:
         raise Refused(illegal(question.parameter))

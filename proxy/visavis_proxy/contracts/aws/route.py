@@ -118,7 +118,7 @@ async def _compare(request: Request, services: Services, endpoint: str) -> bytes
             await admit(request, place.body, services)
         if endpoint == SAGEMAKER and not _is_json(request):
             raise Refused(UNSUPPORTED_MEDIA_TYPE)
-        question = read_question(place.body)
+        question = read_question(place.take_body())
         with place.aside(when=question.is_remote):
             picture = await obtain_picture(question, services.fetcher, settings, place.hold)
         try:

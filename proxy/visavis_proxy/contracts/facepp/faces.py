@@ -17,7 +17,7 @@ from visavis_proxy import images
 from visavis_proxy.contracts.facepp import errors
 from visavis_proxy.contracts.facepp.checks import check_picture
 from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
-from visavis_proxy.contracts.facepp.request import GivenPicture, GivenToken
+from visavis_proxy.contracts.facepp.request import GivenPicture, GivenToken, Origin
 from visavis_proxy.credentials import Key
 from visavis_proxy.fetch import Hold
 from visavis_proxy.services import Services
@@ -28,9 +28,9 @@ _LEAST_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LoadedPicture:
-    """The encoded picture behind a parameter, checked but not analysed."""
+    """The encoded picture behind a parameter, checked but not analysed; the form that it came in is not kept."""
 
-    given: GivenPicture
+    origin: Origin
     image: bytes = field(repr=False)
 
 
@@ -82,10 +82,10 @@ class Faces:
 
     async def load_picture(self, given: GivenPicture, hold: Hold) -> LoadedPicture:
         """See load."""
-        with _in_our_words(given):
+        with _in_our_words(given.origin):
             image = await self._image(given, hold)
-            check_picture(image, given.parameter, self._settings)
-        return LoadedPicture(given, image)
+            check_picture(image, given.origin.parameter, self._settings)
+        return LoadedPicture(given.origin, image)
 
     async def _image(self, given: GivenPicture, hold: Hold) -> bytes:
         if given.content is not None:
@@ -105,9 +105,9 @@ class Faces:
 
     async def see_picture(self, loaded: LoadedPicture, deadline: float) -> SeenPicture:
         """See see."""
-        rectangle = loaded.given.rectangle
+        rectangle = loaded.origin.rectangle
         left_s = max(_LEAST_S, deadline - asyncio.get_running_loop().time())
-        with _in_our_words(loaded.given):
+        with _in_our_words(loaded.origin):
             analysis = await self._services.engine.analyse(
                 loaded.image,
                 max_faces=self._settings.max_faces,
@@ -131,15 +131,19 @@ class Faces:
 
 
 @contextmanager
-def _in_our_words(given: GivenPicture) -> Iterator[None]:
+def _in_our_words(origin: Origin) -> Iterator[None]:
     """Raise the document's refusal for a neighbour's error; any other error passes."""
     try:
         yield
     except Exception as error:
-        refusal = refusal_of(error, picture=given.parameter, rectangle=given.rectangle_parameter)
+        refusal = refusal_of(error, picture=origin.parameter, rectangle=origin.rectangle_parameter)
         if refusal is None:
             raise
-        raise refusal from error
+        try:
+            raise refusal from error
+        finally:
+            # Its traceback leads here, and to the picture: in a circle they would wait for the next collection.
+            del refusal
 
 
 def surroundings(rectangle: BoundingBox, margin: float) -> BoundingBox:

@@ -52,17 +52,24 @@ class GivenToken:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenPicture:
-    """A picture, in one of its three forms, and the names of its parameters."""
+class Origin:
+    """By which parameters a picture was given, and where in it a face is looked for."""
 
     parameter: str
     rectangle_parameter: str
+    #: Pixels of the upright picture.
+    rectangle: BoundingBox | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPicture:
+    """A picture in one of its three forms."""
+
+    origin: Origin
     #: One of these.
     content: bytes | None = field(default=None, repr=False)
     base64: bytes | None = field(default=None, repr=False)
     url: str | None = field(default=None, repr=False)
-    #: Pixels of the upright picture.
-    rectangle: BoundingBox | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -107,12 +114,12 @@ def read_picture(fields: Fields, names: Parameters, *, is_trial: bool) -> GivenP
     given = {name for name, value in fields.items() if value.is_given}
     rectangle = _read_rectangle(fields, names.rectangle, is_trial=is_trial)
     if names.file in given:
-        return GivenPicture(names.file, names.rectangle, content=fields[names.file].value, rectangle=rectangle)
+        return GivenPicture(Origin(names.file, names.rectangle, rectangle), content=fields[names.file].value)
     if names.base64 in given:
-        return GivenPicture(names.base64, names.rectangle, base64=fields[names.base64].value, rectangle=rectangle)
+        return GivenPicture(Origin(names.base64, names.rectangle, rectangle), base64=fields[names.base64].value)
     if names.url in given:
         url = read_text(fields, names.url, LONGEST_URL)
-        return GivenPicture(names.url, names.rectangle, url=url, rectangle=rectangle)
+        return GivenPicture(Origin(names.url, names.rectangle, rectangle), url=url)
     choices = (names.url, names.file, names.token, names.base64)
     raise Refusal(errors.MISSING_ARGUMENTS, ", ".join(filter(None, choices)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
@@ -22,7 +23,7 @@ from visavis_proxy.contracts.facepp import errors
 from visavis_proxy.contracts.facepp.answer import Answers
 from visavis_proxy.contracts.facepp.checks import admit
 from visavis_proxy.contracts.facepp.errors import Refusal, refusal_of
-from visavis_proxy.contracts.facepp.faces import Faces, SeenPicture
+from visavis_proxy.contracts.facepp.faces import Faces, LoadedPicture, SeenPicture
 from visavis_proxy.contracts.facepp.forms import Fields, FormMalformed, ValuesDiffer, read_fields
 from visavis_proxy.contracts.facepp.openapi import COMPARE_OPERATION, DETECT_OPERATION, RESPONSES
 from visavis_proxy.contracts.facepp.request import COMPARE, DETECT, names_of, read_picture, read_side
@@ -37,8 +38,13 @@ from visavis_proxy.stages import Stage, during
 
 _log = logging.getLogger(__name__)
 
-#: Its last argument is when the answer is due, by the running loop's clock.
-Work = Callable[[Fields, Key, Answers, Place, float], Awaitable[Response]]
+Loaded = TypeVar("Loaded")
+#: From a call's fields to its pictures.
+Load = Callable[[Fields, Key, Place], Awaitable[Loaded]]
+#: From these to the answer. Its last argument is when that is due, by the running loop's clock.
+Work = Callable[[Loaded, Key, Answers, float], Awaitable[Response]]
+#: What is compared: of either side what its token stands for, or a picture.
+Sides = tuple[Template | LoadedPicture, Template | LoadedPicture]
 
 _COMPARE_NAMES = names_of(*COMPARE)
 _DETECT_NAMES = names_of(DETECT)
@@ -77,17 +83,23 @@ class _Room:
 
     async def compare(self, request: Request) -> Response:
         """Compare the largest face of either picture, or the faces of tokens."""
-        return await self._answer(request, self._compare, _COMPARE_NAMES, pictures=2)
+        return await self._answer(request, _COMPARE_NAMES, self._load_sides, self._compare, pictures=2)
 
     async def detect(self, request: Request) -> Response:
         """Find the faces of one picture."""
-        return await self._answer(request, self._detect, _DETECT_NAMES, pictures=1)
+        return await self._answer(request, _DETECT_NAMES, self._load_picture, self._detect, pictures=1)
 
-    async def _compare(self, fields: Fields, key: Key, answers: Answers, place: Place, deadline: float) -> Response:
-        """The whole story of a comparison."""
+    async def _load_sides(self, fields: Fields, key: Key, place: Place) -> Sides:
         first, second = (read_side(fields, names, is_trial=key.tier == "trial") for names in COMPARE)
         with place.aside(when=first.is_remote or second.is_remote):
-            loaded = await both(self._faces.load(key, first, place.hold), self._faces.load(key, second, place.hold))
+            return await both(self._faces.load(key, first, place.hold), self._faces.load(key, second, place.hold))
+
+    async def _load_picture(self, fields: Fields, key: Key, place: Place) -> LoadedPicture:
+        given = read_picture(fields, DETECT, is_trial=key.tier == "trial")
+        with place.aside(when=given.is_remote):
+            return await self._faces.load_picture(given, place.hold)
+
+    async def _compare(self, loaded: Sides, key: Key, answers: Answers, deadline: float) -> Response:
         sides = await both(self._faces.see(loaded[0], deadline), self._faces.see(loaded[1], deadline))
         pictures = [(number, side) for number, side in enumerate(sides, 1) if isinstance(side, SeenPicture)]
         tokens = await self._faces.tokens(key, [picture for _, picture in pictures])
@@ -97,15 +109,14 @@ class _Room:
             confidence, ((number, picture, theirs) for (number, picture), theirs in zip(pictures, tokens, strict=True))
         )
 
-    async def _detect(self, fields: Fields, key: Key, answers: Answers, place: Place, deadline: float) -> Response:
-        given = read_picture(fields, DETECT, is_trial=key.tier == "trial")
-        with place.aside(when=given.is_remote):
-            loaded = await self._faces.load_picture(given, place.hold)
+    async def _detect(self, loaded: LoadedPicture, key: Key, answers: Answers, deadline: float) -> Response:
         picture = await self._faces.see_picture(loaded, deadline)
         (tokens,) = await self._faces.tokens(key, [picture])
         return answers.detected(picture, tokens)
 
-    async def _answer(self, request: Request, work: Work, names: frozenset[str], *, pictures: int) -> Response:
+    async def _answer(
+        self, request: Request, names: frozenset[str], load: Load[Loaded], work: Work[Loaded], *, pictures: int
+    ) -> Response:
         answers = Answers.at(self._services.clock())
         gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
@@ -114,17 +125,29 @@ class _Room:
                 asyncio.timeout(self._settings.answer_within_s),
             ):
                 deadline = asyncio.get_running_loop().time() + self._settings.answer_within_s
-                content_type = request.headers.get("content-type", "")
-                fields = read_fields(content_type, request.scope["query_string"], place.body, names)
-                with during(Stage.VERIFY):
-                    key = await admit(fields, self._services)
-                response = await work(fields, key, answers, place, deadline)
+                key, loaded = await self._called(request, names, place, load)
+                response = await work(loaded, key, answers, deadline)
         except Exception as error:
-            refusal = self._refusal(error)
-            note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
-            return answers.refused(refusal)
+            return self._refuse(request, answers, error)
         note(request.scope, outcome=SUCCESS, request_id=answers.request_id)
         return response
+
+    async def _called(
+        self, request: Request, names: frozenset[str], place: Place, load: Load[Loaded]
+    ) -> tuple[Key, Loaded]:
+        """Who calls, and what of: the fields are let go of here, before the engine has the pictures."""
+        content_type = request.headers.get("content-type", "")
+        fields = read_fields(content_type, request.scope["query_string"], place.take_body(), names)
+        with during(Stage.VERIFY):
+            key = await admit(fields, self._services)
+        return key, await load(fields, key, place)
+
+    def _refuse(self, request: Request, answers: Answers, error: Exception) -> Response:
+        # Apart from the frames that the error went through: one that also named the error would hold all their
+        # pictures until the next collection.
+        refusal = self._refusal(error)
+        note(request.scope, outcome=refusal.fault.code, request_id=answers.request_id, error=error)
+        return answers.refused(refusal)
 
     def _refusal(self, error: Exception) -> Refusal:
         match error:

@@ -20,7 +20,7 @@ from visavis_client.score_scale import ScoreScale
 from visavis_client.vendor_scales import JDCLOUD
 from visavis_proxy.bodies import BodyTooLarge
 from visavis_proxy.both import both
-from visavis_proxy.contracts.jdcloud.admission import authenticate
+from visavis_proxy.contracts.jdcloud.admission import Account, authenticate
 from visavis_proxy.contracts.jdcloud.answer import (
     Json,
     Stopwatch,
@@ -44,6 +44,7 @@ from visavis_proxy.contracts.jdcloud.request import read_question
 from visavis_proxy.contracts.jdcloud.schema import OPERATION, RESPONSES
 from visavis_proxy.contracts.jdcloud.signature import HttpRequest
 from visavis_proxy.faults import log_fault
+from visavis_proxy.gate import Place
 from visavis_proxy.observation import note
 from visavis_proxy.paths import below
 from visavis_proxy.results import SUCCESS
@@ -89,7 +90,7 @@ class _Room:
         gate, max_bytes = self._services.gate, self._settings.max_body_bytes
         try:
             async with gate.admit(request, max_bytes=max_bytes, pictures=2) as place:
-                return await self._answer(call, place.body)
+                return await self._answer(call, place)
         except BodyTooLarge:
             return call.refused(GatewayError(GatewayStatus.OUT_OF_RANGE, f"the body is larger than {max_bytes} bytes"))
         except ClientDisconnect:
@@ -103,30 +104,28 @@ class _Room:
             log_fault(_log, error, request_id=call.id)
             return call.refused(GatewayError(GatewayStatus.INTERNAL, "internal error"))
 
-    async def _answer(self, call: _Call, body: bytes) -> Response:
+    async def _answer(self, call: _Call, place: Place) -> Response:
         """The envelope; a GatewayError, or an error that nobody expected, goes on to the caller."""
         watch = Stopwatch(self._services.clock)
         with during(Stage.VERIFY):
-            account = authenticate(call.as_sent(body), self._services)
+            account = authenticate(call.as_sent(place.body), self._services)
         try:
             async with asyncio.timeout(self._settings.deadline_s):
                 with during(Stage.VERIFY):
                     await account.admit()
-                result = await self._compare(body, watch)
+                result = await self._compare(place, watch)
                 await account.charge()
             return call.called(result, charge=True, remain=account.remain)
         except Exception as error:
-            refusal = error if isinstance(error, JdCloudError) else translate(error)
-            if isinstance(refusal, SystemLevelError):
-                return call.not_called(refusal.code, remain=account.remain, error=error)
-            if isinstance(refusal, BusinessError):
-                result = business_error_result(refusal.code, watch)
-                return call.called(result, charge=False, remain=account.remain, outcome=refusal.code.name, error=error)
-            raise
+            envelope = _told(call, account, watch, error)
+            if envelope is None:
+                raise
+            return envelope
 
-    async def _compare(self, body: bytes, watch: Stopwatch) -> Json:
-        question = read_question(body)
-        probe, reference = await self._analyse(*open_pictures(question, self._settings))
+    async def _compare(self, place: Place, watch: Stopwatch) -> Json:
+        # No name for the question: its texts are let go of with the body, before the pictures are analysed.
+        pictures = open_pictures(read_question(place.take_body()), self._settings)
+        probe, reference = await self._analyse(*pictures)
         probe_face, reference_face = compared_faces(probe, reference, self._settings)
         score = self._scale(compare(_template(probe_face), _template(reference_face)))
         return comparison_result(probe, reference, score, self._settings.posture_limits, watch)
@@ -183,6 +182,19 @@ class _NothingHere:
         call = _Call(Request(scope), _new_request_id(), in_body=False)
         response = call.refused(GatewayError(GatewayStatus.NOT_FOUND, "there is no such interface"))
         await response(scope, receive, send)
+
+
+def _told(call: _Call, account: Account, watch: Stopwatch, error: Exception) -> Response | None:
+    """The envelope of a call that ended so; None where it is not told in one."""
+    # Apart from the frames that the error went through: one that also named the error would hold all their pictures
+    # until the next collection.
+    refusal = error if isinstance(error, JdCloudError) else translate(error)
+    if isinstance(refusal, SystemLevelError):
+        return call.not_called(refusal.code, remain=account.remain, error=error)
+    if isinstance(refusal, BusinessError):
+        result = business_error_result(refusal.code, watch)
+        return call.called(result, charge=False, remain=account.remain, outcome=refusal.code.name, error=error)
+    return None
 
 
 def _template(face: Face) -> Template:
