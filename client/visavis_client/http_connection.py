@@ -57,6 +57,10 @@ class HttpConnection(asyncio.Protocol):
             if self._awaited is awaited:
                 self.abort()
             raise
+        finally:
+            # It holds its error, whose traceback leads here and to the picture: in a circle both would stay until the
+            # next collection, as those of all requests that a Triton leaves unanswered.
+            del awaited
 
     def is_over(self) -> bool:
         """Whether it is too old to be asked."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
@@ -502,3 +504,23 @@ def test_a_picture_goes_to_triton_as_it_is() -> None:
     """It may have megabytes, and a copy of it would be held until the answer."""
     picture = bytes(100)
     assert any(piece is picture for pieces in contents_of(picture, 1, None) for piece in pieces)
+
+
+def test_nothing_is_held_once_triton_has_left_a_request_unanswered() -> None:
+    """Its error goes, and with it the picture that its traceback knows, without waiting for a collection."""
+
+    async def hang_up(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def work(engine: TritonHttpEngine) -> list[weakref.ref[BaseException]]:
+        try:
+            await engine.analyse(b"picture")
+        except errors.EngineUnavailable as error:
+            return [weakref.ref(each) for each in (error, error.__cause__) if each is not None]
+        pytest.fail("an answer that nobody gave")
+
+    gc.disable()
+    try:
+        assert [known() for known in ask(Server(hang_up), work)] == [None, None]
+    finally:
+        gc.enable()
