@@ -116,11 +116,18 @@ def _has_perf_analyzer(say: Say) -> bool:
 
 
 def measure(
-    plan: Plan, wanted: Collection[str], say: Say, *, source: Path | None = None, extended: bool = False
+    plan: Plan,
+    wanted: Collection[str],
+    say: Say,
+    *,
+    source: Path | None = None,
+    extended: bool = False,
+    began: float | None = None,
 ) -> dict[str, Any]:
     """Run the wanted steps (none named: all that targets are judged by) and return the record.
 
-    A record with a ``fault`` ended before its end.
+    A record with a ``fault`` ended before its end. ``began``: since when its time counts, as monotonic time; else since
+    the command was given.
     """
     on = machine.describe()
     gpu = machine.card_serves(on)
@@ -141,7 +148,9 @@ def measure(
     }
     missing = [name for name in choice.sets if not is_made(name, source)]
     planned = [making(missing, choice.sets), *choice.expected(plan)]
-    pace = Pace(planned, budget_s(sum(step.seconds for step in planned)), began=command_began())
+    pace = Pace(
+        planned, budget_s(sum(step.seconds for step in planned)), began=command_began() if began is None else began
+    )
     _tell_plan(pace, say)
     pace.begin("pictures")
     sets = {name: pictures(name, source) for name in choice.sets}

@@ -26,6 +26,8 @@ class Checked:
     changes: list[Change]
     #: Of the first bench, and of those that measured again.
     records: list[Record]
+    #: Names of those that came out worse, and that no steady measurement came after.
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def worse(self) -> list[str]:
@@ -55,14 +57,11 @@ def again_where_worse(
         steps = sorted({change.step for change in found.changes if change.worse})
         records = [*found.records, again(steps, turn)]
         found = Checked(_compared(before, records), records)
-    return Checked([_seen_again(change) for change in found.changes], found.records)
+    unseen = tuple(change.name for change in found.changes if change.worse and change.counted < _SEEN)
+    changes = [replace(change, worse=None) if change.name in unseen else change for change in found.changes]
+    return Checked(changes, found.records, unseen)
 
 
 def _compared(before: Record, records: Sequence[Record]) -> list[Change]:
     now = [ratio for record in records for ratio in (*ratios(record), *without_figure(record))]
     return compare(ratios(before), now)
-
-
-def _seen_again(change: Change) -> Change:
-    """No verdict where the machine moved each time that it was measured again."""
-    return replace(change, worse=None) if change.worse and change.counted < _SEEN else change

@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import isfinite
@@ -147,7 +148,8 @@ def check(
 
 def _measured(plan: Plan, steps: Sequence[str], again: int = 0) -> dict[str, Any]:
     """Measured for a check, and written under a name of its own however it ended."""
-    told = bench_module.measure(plan, steps, _say)
+    # With a time of its own: what decides must be free to repeat a disturbed run, and to offer more or less.
+    told = bench_module.measure(plan, steps, _say, began=time.monotonic() if again else None)
     _say(f"written: {results.write(told, RESULTS, again=again)}")
     _end_early(told)
     return told
@@ -168,6 +170,11 @@ def _end_by(found: Checked) -> None:
         _fail_with_faults(record)
     if found.worse:
         raise typer.Exit(1)
+    if found.unconfirmed:
+        names = ", ".join(found.unconfirmed)
+        raise Undecided(
+            f"{names} came out worse, and was not measured again on a machine that stood still: check again"
+        )
     changes = found.changes
     judged = sum(change.worse is not None for change in changes)
     if 2 * judged < len(changes):

@@ -168,5 +168,9 @@ def _noise(old: Ratio, counted: Sequence[Ratio]) -> float:
     # Half of a spread is about what the median of its runs may be off.
     of_runs = (old.spread + median(ratio.spread for ratio in counted)) / 2
     values = [ratio.value for ratio in counted if isfinite(ratio.value)]
-    of_measurements = (max(values) - min(values)) / 2 if values else 0.0
+    of_measurements = 0.0
+    if values:
+        # On the good side alone: what came out still worse excuses nothing.
+        best = max(values) if old.higher_is_better else min(values)
+        of_measurements = min(abs(best - median(values)), (max(values) - min(values)) / 2)
     return max(_NOISE * old.value, of_runs, of_measurements)

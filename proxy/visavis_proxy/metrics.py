@@ -60,6 +60,7 @@ class Metrics:
         self._log_lines_dropped = Counter(
             "visavis_log_lines_dropped", "Lines of the log that nobody read in time.", registry=self._registry
         )
+        self._dropped_before = 0
         self._stages_of: dict[str, tuple[Counter, ...]] = {}
         self._gauge("workers", "Processes of the proxy that live.").set(1)
         self._limits = (
@@ -110,9 +111,14 @@ class Metrics:
         """Count one call of the state's store."""
         self._state.labels(backend, operation, result).observe(seconds)
 
-    def log_line_dropped(self) -> None:
-        """Count one line that will not be written."""
-        self._log_lines_dropped.inc()
+    def log_lines_dropped(self, so_far: int) -> None:
+        """Show how many lines will not be written.
+
+        To be told now and then, and not by whoever drops one: a counter has a lock, and while it is held Python may
+        clean up objects whose last words are a line of the log.
+        """
+        self._log_lines_dropped.inc(so_far - self._dropped_before)
+        self._dropped_before = so_far
 
     def watch(self, gate: Gate) -> None:
         """Show from now on what is under way at a worker's gate, and how much may be."""

@@ -10,7 +10,6 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
@@ -43,10 +42,15 @@ class LineHandler(QueueHandler):
         self._lines: _Queue = SimpleQueue()
         super().__init__(self._lines)
         self.setFormatter(formatter)
-        #: Called for each line that nobody will read, by whichever thread; must not log.
-        self.on_drop: Callable[[], None] = lambda: None
         self._gap: _Gap | None = None
-        _Writer(self._lines, fd, self).start()
+        self._dropped = 0
+        self._writer = _Writer(self._lines, fd, self)
+        self._writer.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines so far that nobody will read. Two threads count, each for itself."""
+        return self._dropped + self._writer.dropped
 
     def prepare(self, record: logging.LogRecord) -> str:
         """The line itself: arguments and exceptions may change, or be large, while they wait."""
@@ -62,7 +66,7 @@ class LineHandler(QueueHandler):
             self._gap = _Gap()
             self._lines.put(self._gap)
         self._gap.lines += 1
-        self.on_drop()
+        self._dropped += 1
 
     def flush(self) -> None:
         """Return when all lines so far are written, or two seconds later; logging calls it when the process ends."""
@@ -87,6 +91,8 @@ class _Writer(QueueListener):
         self._fd = fd
         self._handler = handler
         self._untold = 0
+        #: Lines that could not be written.
+        self.dropped = 0
 
     def handle(self, item: str | _Gap | threading.Event) -> None:  # type: ignore[override]
         """Write a line, and before it how many are missing."""
@@ -100,8 +106,7 @@ class _Writer(QueueListener):
         except OSError:
             # A full disk, or the reader is gone.
             self._untold += len(lines)
-            for _ in lines:
-                self._handler.on_drop()
+            self.dropped += len(lines)
         else:
             self._untold = 0
 

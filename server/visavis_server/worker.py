@@ -47,6 +47,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: Settings, log: LineHandler, *, grace_s: int) -> None:
         """``grace_s``: for requests in flight."""
         self._lines = log
+        self._metrics = Metrics()
         self._drain_s = settings.drain_s
         self._leaves_at: float | None = None
         self._control: Control | None = None
@@ -69,9 +70,7 @@ class _Server(uvicorn.Server):
         )
 
     def _make_app(self) -> FastAPI:
-        metrics = Metrics()
-        self._lines.on_drop = metrics.log_line_dropped
-        app = app_from_environment(metrics)
+        app = app_from_environment(self._metrics)
         self._control = app.state.control
         return app
 
@@ -90,6 +89,7 @@ class _Server(uvicorn.Server):
         # Full: nobody reads at the moment. Broken: the supervisor is gone, and so is this process.
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._signs, b".")
+        self._metrics.log_lines_dropped(self._lines.dropped)
         asyncio.get_running_loop().call_later(_SIGN_S, self._show_life)
 
     def _reload_keys(self) -> None:

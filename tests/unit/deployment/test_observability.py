@@ -40,7 +40,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str,
     metrics.stages_passed("aws", [0.1] * len(Stage))
     metrics.engine_answered("answered", 0.1)
     metrics.fetched("fetched", 0.1)
-    metrics.log_line_dropped()
+    metrics.log_lines_dropped(1)
     for backend, result in product(("sqlite", "redis"), ("ok", "unavailable")):
         metrics.state_called(backend, "take", result, 0.1)
     write_restarts(tmp_path, {"triton": 1, "worker": 1})

@@ -72,7 +72,7 @@ def test_the_mean_of_two_may_be_as_good_as_before() -> None:
 def test_the_median_of_three_decides_at_last() -> None:
     """The third may excuse it, or not."""
     first, second = _record(jdcloud=0.6), _record(jdcloud=0.72)
-    found, made = _check(first, second, _record(jdcloud=0.78))
+    found, made = _check(first, second, _record(jdcloud=0.81))
     assert made.asked == [["jdcloud"]] * 2
     assert made.said[1] == "jdcloud-250 of limit came out worse; measured again (2 of 2)"
     assert (found.worse, found.changes[0].now) == ([], 0.72)

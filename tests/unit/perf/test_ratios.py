@@ -222,16 +222,24 @@ def test_another_hour_excuses_eight_of_a_hundred(now: float, worse: bool) -> Non
         ([0.8, 0.9], 0.85, True),
         ([0.8, 0.9, 0.95], 0.9, True),
         ([0.8, 0.94, 0.95], 0.94, False),
-        ([0.7, 0.88, 1.0], 0.88, False),
+        ([0.7, 0.89, 1.0], 0.89, False),
         ([0.0, 0.0, 0.95], 0.0, True),
+        ([0.8, 0.81, 0.82], 0.81, True),
+        ([0.8, 0.81, 0.0], 0.8, True),
+        ([0.8, 0.0, 0.82], 0.8, True),
     ],
 )
 def test_of_several_measurements_the_median_is_judged(values: list[float], now: float, worse: bool) -> None:
-    """Of two their mean; and what they differ by here is noise as well, by half."""
+    """Of two their mean; and how far the best of them lies above that is noise as well.
+
+    One that is worse than all others excuses none of them.
+    """
     (change,) = compare([_x(1.0)], [_x(value) for value in values])
     assert change.now == pytest.approx(now)
     assert change.worse is worse
     assert [ratio.value for ratio in change.measured] == values
+    lower = [Ratio("x", "x", 2.0 - value, 0.0, higher_is_better=False) for value in (1.0, *values)]
+    assert compare(lower[:1], lower[1:])[0].worse is worse
 
 
 def test_of_several_measurements_an_unsteady_one_does_not_count() -> None:
