@@ -1,7 +1,8 @@
 """Measuring against a yardstick on a machine whose speed swings: the yardstick right before and right after.
 
 The pattern is yardstick, run, yardstick, run, yardstick …: a run's share is its rate over the mean of its two
-neighbours. Where these two disagree, the machine moved during the run, and the run is made again.
+neighbours. Where these two disagree, or the host took more of the cores during one of the three, the machine moved, and
+the run is made again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any, Generic, TypeVar
+
+from visavis_perf.steal import MUCH, StealMeter
 
 #: Neighbours that lie further apart, as a part of their mean, say that the machine moved between them.
 AGREE_WITHIN = 0.15
@@ -32,6 +35,8 @@ class Repeat(Generic[Result]):
     rate: float
     before: float
     after: float
+    #: The part of the cores' time that others had during the run, less that of its neighbours.
+    stolen: float = 0.0
 
     @property
     def yardstick(self) -> float:
@@ -45,8 +50,8 @@ class Repeat(Generic[Result]):
 
     @property
     def steady(self) -> bool:
-        """Whether the neighbours agree."""
-        return abs(self.after - self.before) <= AGREE_WITHIN * self.yardstick
+        """Whether the neighbours agree, and as much of the cores was there for the run as for them."""
+        return abs(self.after - self.before) <= AGREE_WITHIN * self.yardstick and abs(self.stolen) <= MUCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Bracketed(Generic[Result]):
                     "before": round(run.before, 3),
                     "after": round(run.after, 3),
                     "share": round(run.share, 4),
+                    "stolen": round(run.stolen, 4),
                     "steady": run.steady,
                 }
                 for run in self.runs
@@ -126,19 +132,23 @@ def bracketed(
     *,
     wanted: int,
     may_repeat: Callable[[], bool],
+    stolen: Callable[[], float] | None = None,
 ) -> Bracketed[Result]:
     """Run until ``wanted`` runs have neighbours that agree, and more while their shares lie apart and more is allowed.
 
-    ``run`` is told the yardstick before it; ``may_repeat`` says whether there is time for one run more than planned.
+    ``run`` is told the yardstick before it; ``may_repeat`` says whether there is time for one run more than planned;
+    ``stolen`` is the part of the cores' time that others had since it was last asked.
     """
     found: Bracketed[Result] = Bracketed((), wanted)
-    before = yardstick()
+    stolen = stolen or StealMeter().share
+    before, stolen_before = yardstick(), stolen()
     while not found.settled:
         extra = len(found.runs) - wanted
         if extra >= 0 and (extra >= EXTRA_RUNS or not may_repeat()):
             break
-        result = run(before)
-        after = yardstick()
-        found = Bracketed((*found.runs, Repeat(result, rate(result), before, after)), wanted)
-        before = after
+        result, stolen_meanwhile = run(before), stolen()
+        after, stolen_after = yardstick(), stolen()
+        more = stolen_meanwhile - (stolen_before + stolen_after) / 2
+        found = Bracketed((*found.runs, Repeat(result, rate(result), before, after, more)), wanted)
+        before, stolen_before = after, stolen_after
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from visavis_perf.samples import Latencies, Summary, percentile_ms, pooled, summ
 from visavis_perf.schedule import TAIL_S, Costs
 from visavis_perf.search import BEST_LOAD_P99_MS, best_of, explore, unfilled
 from visavis_perf.service import Service
+from visavis_perf.steal import MUCH, StealMeter
 
 #: While a service fills, at the beginning of a load, neither its answers nor its latencies are its usual ones.
 SETTLE_SHARE = 0.2
@@ -55,14 +56,16 @@ def curve_step(
 ) -> dict[str, Any]:
     """Throughput and latency at growing rates, the best load, and that load again and again between bursts.
 
-    Rates are ``shares`` of the limit as it is just before the curve.
+    Rates are ``shares`` of the limit as it is just before the curve. ``stolen`` is the most of the cores that others
+    had while one of them was offered.
     """
     plan = bench.plan
     load = load_of(bench, service, contract, pictures)
     limit = bench.limits.burst(pictures) / contract.pictures_per_request
     offer(load, max(1.0, _WARM_UP_SHARE * limit), min(_WARM_UP_SECONDS, plan.search_seconds))
+    search = _Search(bench, load)
     curve = explore(
-        lambda rate: offer(load, rate, plan.search_seconds),
+        search.offer,
         [share * limit for share in shares],
         finer=plan.finer if finer is None else finer,
     )
@@ -70,10 +73,34 @@ def curve_step(
         "pictures": pictures,
         "limit_per_s": round(limit, 2),
         "curve": [summary.as_dict() for summary in curve],
+        "stolen": round(search.stolen, 4),
         "best": None,
     }
     best = best_of(curve)
     return table if best is None else table | _at_best(bench, service, load, pictures, best.rate / limit, repeats)
+
+
+@dataclass(slots=True)
+class _Search:
+    """Offers rates; a rate that others took much of the cores from is offered once more, where there is time."""
+
+    bench: Run
+    load: Load
+    #: The most of the cores' time that others had during a rate that counts.
+    stolen: float = 0.0
+
+    def offer(self, rate: float) -> Summary:
+        """One of the rates that the best load is sought with."""
+        seconds = self.bench.plan.search_seconds
+        summary, stolen = self._once(rate, seconds)
+        if stolen > MUCH and self.bench.pace.allows(seconds + TAIL_S):
+            summary, stolen = self._once(rate, seconds)
+        self.stolen = max(self.stolen, stolen)
+        return summary
+
+    def _once(self, rate: float, seconds: float) -> tuple[Summary, float]:
+        meter = StealMeter()
+        return offer(self.load, rate, seconds), meter.share()
 
 
 def _at_best(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
 from typing import Any
 
 from visavis_perf.peer_latency import fault_of_turns, peer_latency
 from visavis_perf.samples import late_generator
+from visavis_perf.steal import MUCH
 
 #: A ratio may differ by so much of itself without meaning anything, however well its runs agreed: two benches of one
 #: product, hours apart, lie 2 to 7 % apart, and once it was 13 %, while the runs within each agreed to 4 %. What is
@@ -44,7 +45,8 @@ def ratios(record: Mapping[str, Any]) -> list[Ratio]:
     for name, curve in record.get("http", {}).items():
         # The one step of a contract measures it with every set of pictures.
         contract = name.rpartition("-")[0]
-        found.append(_share(f"{name} of limit", contract, curve["best"]))
+        share = _share(f"{name} of limit", contract, curve["best"])
+        found.append(replace(share, steady=share.steady and not robbed(curve)))
     for name, row in record.get("idle", {}).get("contracts", {}).items():
         found.append(Ratio(f"idle {name} of bare", "idle", row["share"], row["spread"], False, row["steady"]))
     return found + _against_peer(record) + _under_overload(record)
@@ -54,6 +56,11 @@ def _share(name: str, step: str, best: Mapping[str, Any] | None) -> Ratio:
     if best is None or not best.get("serves", True):
         return Ratio(name, step, 0.0, 0.0, higher_is_better=True)
     return Ratio(name, step, best["share"], best["spread"], True, best["steady"] and late_generator(best) is None)
+
+
+def robbed(curve: Mapping[str, Any]) -> bool:
+    """Whether no load was served while others had much of the cores. Older records do not tell."""
+    return curve["best"] is None and curve.get("stolen", 0.0) > MUCH
 
 
 def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:
@@ -67,7 +74,8 @@ def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:
             steady = ours["steady"] and theirs["steady"]
             found.append(Ratio(_THROUGHPUT, "peer", throughput, spread, True, steady))
         else:
-            found.append(Ratio(_THROUGHPUT, "peer", 0.0, 0.0, higher_is_better=True))
+            steady = not robbed(record["http"]["facepp-250"])
+            found.append(Ratio(_THROUGHPUT, "peer", 0.0, 0.0, higher_is_better=True, steady=steady))
     # A quick bench has too few answers for the 99th.
     latency = peer_latency(record, "beside_peer", percent=95)
     beside = record.get("beside_peer", {})

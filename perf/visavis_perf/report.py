@@ -52,8 +52,9 @@ _FACES = (
 )
 _BEST = (
     "A best load has the most good answers, with p99 within a second and nothing wrong; it may lie beyond the "
-    "capacity, and the rest is refused at once. Runs in brackets stood between bursts of the limit that disagree. The "
-    "rates below were offered for some three seconds each, to find the best ones: no figure of theirs is sure."
+    "capacity, and the rest is refused at once. Runs in brackets stood between bursts of the limit that disagree, or "
+    "lost more of the cores to others than these. The rates below were offered for some three seconds each, to find "
+    "the best ones: no figure of theirs is sure."
 )
 _LATENCIES = ("answers", "p50 ms", "p95 ms", "p99 ms")
 _FEW = (
@@ -180,7 +181,7 @@ def _with_its_faces(record: Mapping[str, Any], curve: Mapping[str, Any], share: 
 
 
 def _shares(best: Mapping[str, Any]) -> str:
-    """Every run's share; those between bursts that disagree in brackets."""
+    """Every run's share; those that do not count in brackets."""
     return ", ".join(f"{run['share']:.3f}" if run["steady"] else f"({run['share']:.3f})" for run in best["runs"])
 
 

@@ -100,6 +100,32 @@ class _Contract:
     pictures_per_request = 2
 
 
+@pytest.mark.parametrize(
+    ("stolen", "budget_s_", "offered", "told"),
+    [([0.01], 90.0, 1, 0.01), ([0.4, 0.02], 90.0, 2, 0.02), ([0.4, 0.3], 90.0, 2, 0.3), ([0.4], 40.0, 1, 0.4)],
+)
+def test_a_rate_that_lost_the_cores_to_others_is_offered_once_more(
+    monkeypatch: pytest.MonkeyPatch, stolen: list[float], budget_s_: float, offered: int, told: float
+) -> None:
+    """Where there is time; what was lost when it counts is told."""
+    made: list[float] = []
+
+    def offer(load: Load, rate: float, seconds: float) -> Summary:
+        del load, seconds
+        made.append(rate)
+        return Summary(rate, float(len(made)), 20.0, 50.0, 100.0, None, 0.1, 10, {OK: 10}, 10)
+
+    given = iter(stolen)
+    monkeypatch.setattr(http_steps, "offer", offer)
+    monkeypatch.setattr(http_steps.StealMeter, "share", lambda _: next(given))
+    pace = Pace([Expected("facepp-250", 40.0)], budget_s_, _Clock())
+    pace.begin("facepp-250")
+    bench = Run(Plan.full(), None, {}, cast("Limits", None), pace, {})
+    search = http_steps._Search(bench, Load("http://x", cast("Any", _Contract()), [], rate=1.0, seconds=1.0))
+    assert search.offer(20.0).goodput == offered
+    assert (made, search.stolen) == ([20.0] * offered, told)
+
+
 @pytest.mark.parametrize("budget_s_", [200.0, 60.0, 42.0])
 def test_a_search_for_more_load_ends_while_its_repeats_still_fit(
     monkeypatch: pytest.MonkeyPatch, budget_s_: float

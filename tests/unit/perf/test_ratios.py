@@ -313,6 +313,18 @@ def test_a_load_that_nobody_serves_any_more_is_missed_and_worse(record: dict[str
     assert "facepp-250 of limit" in {change.name for change in compare(ratios(record), ratios(now)) if change.worse}
 
 
+def test_a_load_that_nobody_serves_while_others_have_the_cores_gets_no_verdict(record: dict[str, Any]) -> None:
+    """That is the machine's fault; with the cores to itself it is the service's."""
+    for stolen, verdict in ((0.4, None), (0.01, False)):
+        now = deepcopy(record)
+        del now["overload"]
+        now["http"]["facepp-250"] |= {"best": None, "stolen": stolen}
+        missed = {target.met for target in targets(now) if target.got.startswith("no load was served")}
+        assert missed == {verdict}
+        changes = {change.name: change.worse for change in compare(ratios(record), ratios(now))}
+        assert changes["facepp-250 of limit"] is changes["throughput of peer's"] is (None if stolen > 0.1 else True)
+
+
 def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: dict[str, Any], tmp_path: Path) -> None:
     """The first ran and answered nobody; the second could not be asked, and the row says why."""
     record["scenarios"]["ensemble"] |= {"points": [], "faults": ["ensemble at 8 gave no figures"], "best": None}
