@@ -35,8 +35,9 @@ class Repeat(Generic[Result]):
     rate: float
     before: float
     after: float
-    #: The part of the cores' time that others had during the run, less that of its neighbours.
+    #: The part of the cores' time that others had during the run, and the mean of that during its neighbours.
     stolen: float = 0.0
+    stolen_beside: float = 0.0
 
     @property
     def yardstick(self) -> float:
@@ -51,7 +52,8 @@ class Repeat(Generic[Result]):
     @property
     def steady(self) -> bool:
         """Whether the neighbours agree, and as much of the cores was there for the run as for them."""
-        return abs(self.after - self.before) <= AGREE_WITHIN * self.yardstick and abs(self.stolen) <= MUCH
+        neighbours_agree = abs(self.after - self.before) <= AGREE_WITHIN * self.yardstick
+        return neighbours_agree and abs(self.stolen - self.stolen_beside) <= MUCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Bracketed(Generic[Result]):
             "share": round(self.share, 4),
             "spread": round(self.spread, 4),
             "steady": self.steady,
+            "stolen": round(max(run.stolen for run in self.runs), 4),
             "runs": [
                 {
                     "rate": round(run.rate, 3),
@@ -148,7 +151,7 @@ def bracketed(
             break
         result, stolen_meanwhile = run(before), stolen()
         after, stolen_after = yardstick(), stolen()
-        more = stolen_meanwhile - (stolen_before + stolen_after) / 2
-        found = Bracketed((*found.runs, Repeat(result, rate(result), before, after, more)), wanted)
+        repeat = Repeat(result, rate(result), before, after, stolen_meanwhile, (stolen_before + stolen_after) / 2)
+        found = Bracketed((*found.runs, repeat), wanted)
         before, stolen_before = after, stolen_after
     return found

@@ -60,7 +60,14 @@ def _share(name: str, step: str, best: Mapping[str, Any] | None) -> Ratio:
 
 def robbed(curve: Mapping[str, Any]) -> bool:
     """Whether no load was served while others had much of the cores. Older records do not tell."""
-    return curve["best"] is None and curve.get("stolen", 0.0) > MUCH
+    best = curve["best"] or {}
+    return not best.get("serves") and stolen(curve) > MUCH
+
+
+def stolen(curve: Mapping[str, Any]) -> float:
+    """The most that others had of the cores while a load was sought, and while it was offered again."""
+    found: float = max(curve.get("stolen", 0.0), (curve["best"] or {}).get("stolen", 0.0))
+    return found
 
 
 def _against_peer(record: Mapping[str, Any]) -> list[Ratio]:

@@ -318,11 +318,23 @@ def test_a_load_that_nobody_serves_while_others_have_the_cores_gets_no_verdict(r
     for stolen, verdict in ((0.4, None), (0.01, False)):
         now = deepcopy(record)
         del now["overload"]
-        now["http"]["facepp-250"] |= {"best": None, "stolen": stolen}
-        missed = {target.met for target in targets(now) if target.got.startswith("no load was served")}
-        assert missed == {verdict}
-        changes = {change.name: change.worse for change in compare(ratios(record), ratios(now))}
-        assert changes["facepp-250 of limit"] is changes["throughput of peer's"] is (None if stolen > 0.1 else True)
+        best = now["http"]["facepp-250"]["best"]
+        for unserved in ({"best": None, "stolen": stolen}, {"best": {**best, "serves": False, "stolen": stolen}}):
+            now["http"]["facepp-250"] |= unserved
+            missed = {target.met for target in targets(now) if target.got.startswith("no load was served")}
+            assert missed == {verdict}
+            changes = {change.name: change.worse for change in compare(ratios(record), ratios(now))}
+            assert (
+                changes["facepp-250 of limit"] is changes["throughput of peer's"] is (None if verdict is None else True)
+            )
+
+
+def test_a_slow_recovery_gets_no_verdict_where_others_had_the_cores(record: dict[str, Any]) -> None:
+    """A quick one does: it was quick all the same."""
+    for stolen, recovery_s, verdict in ((0.3, 9.0, None), (0.3, 1.0, True), (0.01, 9.0, False)):
+        record["overload"] |= {"stolen": stolen, "recovery_s": recovery_s}
+        (met,) = (target.met for target in targets(record) if target.what == "overload: recovery in s")
+        assert met is verdict
 
 
 def test_an_ensemble_without_a_figure_misses_and_one_left_out_is_told(record: dict[str, Any], tmp_path: Path) -> None:
