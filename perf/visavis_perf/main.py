@@ -178,7 +178,8 @@ def _end_by(found: Checked) -> None:
     changes = found.changes
     judged = sum(change.worse is not None for change in changes)
     if 2 * judged < len(changes):
-        raise Undecided(f"only {judged} of {len(changes)} ratios were steady in both results: measure again")
+        unsteady = f"only {judged} of {len(changes)} ratios could be judged"
+        raise Undecided(f"{unsteady}, for the machine moved during the others: measure again")
 
 
 def _end_early(record: Mapping[str, Any]) -> None:

@@ -142,7 +142,7 @@ class Change:
     now: float | None
     #: The most that noise explains, in the ratio's own unit.
     noise: float
-    #: None: one of the two was measured on a machine that moved.
+    #: None: measured now on a machine that moved, or worse than what was measured on one.
     worse: bool | None
     #: Every one, in their order. An unsteady one does not count; where no other is there, all are taken.
     measured: tuple[Ratio, ...]
@@ -174,7 +174,10 @@ def _change(old: Ratio, measured: tuple[Ratio, ...]) -> Change:
         # Worse than any, be the one before steady or not.
         return Change(old.name, old.step, old.value, None, round(noise, 4), True, measured)
     less = old.value - value if old.higher_is_better else value - old.value
-    worse = less > noise if old.steady and any(ratio.steady for ratio in measured) else None
+    worse: bool | None = less > noise
+    # What is no worse than a figure of a machine that moved is no regression; what is worse may be that figure's fault.
+    if not any(ratio.steady for ratio in measured) or (worse and not old.steady):
+        worse = None
     return Change(old.name, old.step, old.value, value, round(noise, 4), worse, measured)
 
 

@@ -252,6 +252,15 @@ def test_of_several_measurements_an_unsteady_one_does_not_count() -> None:
     assert (change.now, change.worse, change.counted) == (0.5, None, 0)
 
 
+def test_no_worse_than_an_unsteady_figure_is_a_verdict_and_worse_is_none() -> None:
+    """Of a machine that moved, only what is said to be a regression may be that machine's."""
+    for now, worse in ((1.05, False), (0.95, False), (0.8, None)):
+        (change,) = compare([_x(1.0, steady=False)], [_x(now)])
+        assert change.worse is worse
+    (change,) = compare([_x(1.0, steady=False)], [_x(1.05, steady=False)])
+    assert change.worse is None
+
+
 def test_a_figure_that_is_missing_is_worse_than_any_and_adds_no_noise() -> None:
     """Missing once and there once is still none; there twice of three is the one that counts."""
     none, found = _x(-inf), _x(0.97)
